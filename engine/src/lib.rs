@@ -1,1 +1,6 @@
-//! x
+//! The screening engine.
+pub mod facts;
+pub mod flags;
+pub mod limits;
+pub mod request;
+pub mod velocity;

@@ -1,0 +1,246 @@
+//! Facts: everything that a rule may read for one request, gathered once, in one pass over the stores. No policy.
+
+pub mod money;
+pub mod schema;
+
+use crate::flags::FlagSet;
+use crate::flags::Terms;
+use crate::request::{KeyName, Keyring, Request};
+use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex};
+use crate::velocity::{Event, Reading, Velocity};
+use jiff::tz::TimeZone;
+use money::Rates;
+use sparr_protocol::codes::Wish;
+use sparr_protocol::ids::{MemberName, Pseudonym};
+use sparr_protocol::response::{Checked, CheckedKey, Degraded, Looked};
+use sparr_protocol::time::Timestamp;
+
+/// The stores that gathering reads.
+pub struct Stores {
+    /// What people asked for.
+    pub flags: FlagSet,
+    /// How often each key was just seen.
+    pub velocity: Velocity,
+}
+
+/// What a rule set needs gathered.
+pub struct Wanted<'a> {
+    /// Velocity readings.
+    pub plan: &'a Plan,
+    /// From when on each key of the plan has been observed without a gap.
+    pub observed_since: &'a [Timestamp],
+    /// Exchange rates for sums.
+    pub rates: &'a Rates,
+    /// Time zone of `hour` and `weekday`.
+    pub zone: &'a TimeZone,
+}
+
+/// A flag that acts on this request: it is active, and its scope covers the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActingFlag {
+    /// The member that entered it.
+    pub registrar: MemberName,
+    /// What it says.
+    pub terms: Terms,
+}
+
+/// Flags of one person that may act on one request; more than this many registrars act as the strictest of them.
+const ACTING_FLAGS_MAX: usize = 4;
+
+/// The flags that act on one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ActingFlags {
+    flags: [Option<ActingFlag>; ACTING_FLAGS_MAX],
+}
+
+impl ActingFlags {
+    /// The flags.
+    pub fn iter(&self) -> impl Iterator<Item = &ActingFlag> {
+        self.flags.iter().flatten()
+    }
+
+    /// Whether any flag has this wish.
+    pub fn wishes(&self, wish: Wish) -> bool {
+        self.iter().any(|flag| flag.terms.wish == wish)
+    }
+
+    fn push(&mut self, flag: ActingFlag) {
+        if let Some(free) = self.flags.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(flag);
+        } else if flag.terms.wish == Wish::Deny {
+            // Full: a denial still acts, and what the replaced flags say of methods is added to it.
+            self.flags[ACTING_FLAGS_MAX - 1] = Some(flag);
+        } else if let Some(last) = &mut self.flags[ACTING_FLAGS_MAX - 1] {
+            last.terms.compromised.0 |= flag.terms.compromised.0;
+        }
+    }
+}
+
+/// Everything that a rule may read for one request.
+pub struct Facts<'a> {
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// The flags that act on it.
+    pub flags: ActingFlags,
+    /// Velocity readings, by their place in the plan.
+    pub readings: &'a [Reading],
+    wanted: &'a Wanted<'a>,
+    /// What was looked at.
+    pub checked: Checked,
+    /// In which ways the readings are worth less than usual.
+    pub degraded: Degraded,
+}
+
+/// Whether gathering adds the request to what it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gathering {
+    /// A live request: it is observed, once.
+    Observe,
+    /// A past request that is explained or run again: nothing is added.
+    Peek,
+}
+
+impl<'a> Facts<'a> {
+    /// Gathers the facts of one request at `now`. `readings` has one place for each reading of the plan.
+    pub fn gather(
+        request: &'a Request<'a>,
+        stores: &Stores,
+        wanted: &'a Wanted<'a>,
+        keyring: &'a Keyring,
+        now: Timestamp,
+        gathering: Gathering,
+        readings: &'a mut [Reading],
+    ) -> Self {
+        let mut facts = Self {
+            request,
+            flags: ActingFlags::default(),
+            readings: &[],
+            checked: Checked::default(),
+            degraded: Degraded::default(),
+            wanted,
+            keyring,
+        };
+        facts.look_at_flags(stores, now);
+        facts.note_what_is_present();
+        facts.observe(stores, gathering, readings);
+        facts.readings = readings;
+        facts
+    }
+
+    /// One velocity reading.
+    pub fn reading(&self, index: ReadingIndex) -> Reading {
+        self.readings[index.0]
+    }
+
+    /// The pseudonym of one of the request's keys.
+    pub fn key(&self, name: KeyName) -> Option<Pseudonym> {
+        self.request.key(name, self.keyring)
+    }
+
+    /// The event's civil time in the rule set's time zone.
+    pub(crate) fn local(&self) -> jiff::civil::DateTime {
+        let time = self.request.view().event_time();
+        let instant = jiff::Timestamp::from_millisecond(time.ms()).unwrap_or_default();
+        self.wanted.zone.to_datetime(instant)
+    }
+
+    /// The amount in minor units of the rule set's base currency.
+    pub(crate) fn amount_base_minor(&self) -> Option<i64> {
+        let view = self.request.view();
+        self.wanted.rates.to_base(view.amount_minor()?, view.currency()?)
+    }
+
+    fn look_at_flags(&mut self, stores: &Stores, now: Timestamp) {
+        let view = self.request.view();
+        let amount = view.amount_minor().zip(view.currency());
+        let Some(subject) = self.request.subject() else { return };
+        for (_, pseudonym) in subject.iter() {
+            stores.flags.visit(pseudonym, |flag| {
+                let terms = flag.active(now).filter(|terms| terms.scope.covers(view.kind(), amount));
+                if let Some(terms) = terms {
+                    self.flags.push(ActingFlag { registrar: flag.registrar, terms });
+                }
+            });
+        }
+    }
+
+    fn note_what_is_present(&mut self) {
+        let view = self.request.view();
+        for (key, present) in [
+            (CheckedKey::Subject, view.subject().is_some()),
+            (
+                CheckedKey::Card,
+                view.card_token().is_some() || view.par().is_some() || view.pan_digest().is_some(),
+            ),
+            (CheckedKey::Account, view.payer_account().is_some() || view.payee_account().is_some()),
+            (CheckedKey::Device, view.device_id().is_some()),
+            (CheckedKey::Email, view.email().is_some()),
+            (CheckedKey::Phone, view.phone().is_some()),
+            (CheckedKey::Ip, view.ip().is_some()),
+            (CheckedKey::Merchant, view.merchant_id().is_some() || view.merchant_org().is_some()),
+        ] {
+            self.checked.set(key, if present { Looked::Checked } else { Looked::Absent });
+        }
+    }
+
+    /// Observes the request under every key of the plan that it carries, and reads their windows.
+    fn observe(&mut self, stores: &Stores, gathering: Gathering, readings: &mut [Reading]) {
+        let view = self.request.view();
+        let event = Event {
+            time: view.event_time(),
+            amount: view.amount_minor().map_or(Some(0), |_| self.amount_base_minor()),
+            kind: view.kind(),
+        };
+        let mut pseudonyms = [None; KeyName::ALL.len()];
+        for (plan, since) in self.wanted.plan.keys().iter().zip(self.wanted.observed_since) {
+            let mut pseudonym = |name: KeyName| -> Option<Pseudonym> {
+                let cached = &mut pseudonyms[name as usize];
+                *cached.get_or_insert_with(|| self.request.key(name, self.keyring))
+            };
+            let first = pseudonym(plan.key.first);
+            let second = plan.key.second.map(&mut pseudonym);
+            match (first, second) {
+                (Some(first), None | Some(Some(_))) => {
+                    let (velocity, second) = (&stores.velocity, second.flatten());
+                    match gathering {
+                        Gathering::Observe => velocity.observe(plan, first, second, event, readings),
+                        Gathering::Peek => velocity.peek(plan, first, second, event.time, readings),
+                    }
+                    self.note_readings(plan, *since, event.time, readings);
+                }
+                (None, _) | (_, Some(None)) => {
+                    plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);
+                }
+            }
+        }
+    }
+
+    /// Says in the answer which readings are not exact or not yet complete.
+    fn note_readings(&mut self, plan: &KeyPlan, since: Timestamp, at: Timestamp, readings: &[Reading]) {
+        for (index, spec) in &plan.readings {
+            if matches!(readings[index.0], Reading::Capped(_)) {
+                self.degraded.insert(Degraded::VELOCITY_CAPPED);
+            }
+            if at.ms_since(since) < spec.span_ms {
+                self.degraded.insert(Degraded::WINDOW_WARMING);
+                for name in std::iter::once(plan.key.first).chain(plan.key.second) {
+                    self.checked.set(checked_key(name), Looked::Warming);
+                }
+            }
+        }
+    }
+}
+
+/// Under which kind of key an answer accounts for a velocity key.
+const fn checked_key(name: KeyName) -> CheckedKey {
+    match name {
+        KeyName::Subject => CheckedKey::Subject,
+        KeyName::Card => CheckedKey::Card,
+        KeyName::Device => CheckedKey::Device,
+        KeyName::Ip => CheckedKey::Ip,
+        KeyName::Email => CheckedKey::Email,
+        KeyName::Phone => CheckedKey::Phone,
+        KeyName::Account | KeyName::Payee => CheckedKey::Account,
+        KeyName::Merchant | KeyName::Terminal | KeyName::Domain => CheckedKey::Merchant,
+    }
+}

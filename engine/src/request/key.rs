@@ -1,0 +1,168 @@
+//! Keys: personal and local values become pseudonyms here, by one function, and nowhere else.
+//!
+//! A plain hash of a personnummer is no protection: about 93 million exist, so it falls in seconds. The digest is
+//! keyed BLAKE3 under a network key that only engines hold. Said plainly: an engine that holds the key can test any
+//! number it likes; the protection is against everybody else.
+
+use sparr_protocol::ids::Pseudonym;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// What kind of value a pseudonym stands for: the same text of another kind is another pseudonym.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// A person or organisation, in canonical form.
+    Subject,
+    /// The member's own card token.
+    CardToken,
+    /// A payment account reference.
+    Par,
+    /// A client's keyed digest of a card number.
+    PanDigest,
+    /// An account with its scheme.
+    Account,
+    /// The member's own device id.
+    Device,
+    /// An e-mail address in lower case.
+    Email,
+    /// A phone number in E.164.
+    Phone,
+    /// An IP address: 16 bytes, IPv4 mapped.
+    Ip,
+    /// The member's own merchant id.
+    MerchantId,
+    /// A merchant's organisationsnummer, in canonical form.
+    MerchantOrg,
+    /// A terminal id.
+    Terminal,
+    /// A domain in lower case.
+    Domain,
+}
+
+impl ValueKind {
+    /// The label under which the kind is hashed. It is part of every stored pseudonym, so it is forever.
+    const fn label(self) -> &'static [u8; 4] {
+        match self {
+            Self::Subject => b"subj",
+            Self::CardToken => b"card",
+            Self::Par => b"par ",
+            Self::PanDigest => b"pand",
+            Self::Account => b"acct",
+            Self::Device => b"devi",
+            Self::Email => b"mail",
+            Self::Phone => b"phon",
+            Self::Ip => b"ip  ",
+            Self::MerchantId => b"merc",
+            Self::MerchantOrg => b"morg",
+            Self::Terminal => b"term",
+            Self::Domain => b"doma",
+        }
+    }
+}
+
+/// Number of a network key. It stands in every record that names a subject.
+pub type KeyId = u16;
+
+/// A network key: 32 random bytes and their number. Wiped when dropped, never printed.
+pub struct NetworkKey {
+    id: KeyId,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl NetworkKey {
+    /// Takes over a key.
+    pub fn new(id: KeyId, bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self { id, bytes }
+    }
+
+    /// The key's number.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    fn pseudonym(&self, kind: ValueKind, canonical: &[u8]) -> Pseudonym {
+        let mut hasher = blake3::Hasher::new_keyed(&self.bytes);
+        hasher.update(kind.label());
+        hasher.update(canonical);
+        let mut digest = [0; 16];
+        hasher.finalize_xof().fill(&mut digest);
+        Pseudonym(digest)
+    }
+}
+
+impl fmt::Debug for NetworkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NetworkKey({})", self.id)
+    }
+}
+
+/// The live network keys: the current one, and during a rotation the one before it.
+///
+/// Nobody keeps the numbers, so a rotation cannot re-hash them: look-ups try both keys until the old one's last
+/// flag has gone.
+#[derive(Debug)]
+pub struct Keyring {
+    current: NetworkKey,
+    previous: Option<NetworkKey>,
+}
+
+impl Keyring {
+    /// A keyring of one key, or of two during a rotation.
+    pub fn new(current: NetworkKey, previous: Option<NetworkKey>) -> Self {
+        Self { current, previous }
+    }
+
+    /// The pseudonym under which a value is stored from now on.
+    pub fn current(&self, kind: ValueKind, canonical: &[u8]) -> Pseudonym {
+        self.current.pseudonym(kind, canonical)
+    }
+
+    /// The number of the current key.
+    pub fn current_id(&self) -> KeyId {
+        self.current.id
+    }
+
+    /// The pseudonyms under which a value may be stored: current first.
+    pub fn live(&self, kind: ValueKind, canonical: &[u8]) -> LivePseudonyms {
+        let previous = self.previous.as_ref().map(|key| (key.id, key.pseudonym(kind, canonical)));
+        LivePseudonyms { current: (self.current.id, self.current(kind, canonical)), previous }
+    }
+}
+
+/// One value under each live key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LivePseudonyms {
+    /// Under the current key.
+    pub current: (KeyId, Pseudonym),
+    /// Under the key before it, during a rotation.
+    pub previous: Option<(KeyId, Pseudonym)>,
+}
+
+impl LivePseudonyms {
+    /// Current first.
+    pub fn iter(&self) -> impl Iterator<Item = (KeyId, Pseudonym)> {
+        std::iter::once(self.current).chain(self.previous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: KeyId) -> NetworkKey {
+        NetworkKey::new(id, Zeroizing::new([id as u8; 32]))
+    }
+
+    #[test]
+    fn a_pseudonym_depends_on_key_kind_and_value_and_on_nothing_else() {
+        let ring = Keyring::new(key(2), Some(key(1)));
+        let live = ring.live(ValueKind::Subject, b"p:191212121212");
+        assert_eq!(live.current, (2, ring.current(ValueKind::Subject, b"p:191212121212")));
+        assert_eq!(live.previous.map(|(id, _)| id), Some(1));
+        assert_ne!(live.current.1, live.previous.expect("two keys").1);
+        assert_ne!(live.current.1, ring.current(ValueKind::Email, b"p:191212121212"));
+        assert_ne!(live.current.1, ring.current(ValueKind::Subject, b"p:191212121213"));
+        let alone = Keyring::new(key(2), None).live(ValueKind::Subject, b"p:191212121212");
+        assert_eq!((alone.current, alone.previous), (live.current, None));
+    }
+}

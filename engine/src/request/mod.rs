@@ -1,0 +1,211 @@
+//! A request that names who it is about: checked bytes, and identities turned into pseudonyms.
+//!
+//! After this file no digit of a personal number is in reach of any later stage.
+
+mod key;
+
+pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};
+
+use sparr_protocol::codes::SubjectKind;
+use sparr_protocol::contact::{self, Canonical};
+use sparr_protocol::field::Field;
+use sparr_protocol::identity::{IdentityError, Subject};
+use sparr_protocol::ids::Pseudonym;
+use sparr_protocol::response::{NotScreened, Why};
+use sparr_protocol::time::Date;
+use sparr_protocol::view::{FieldFault, RequestError, RequestView};
+
+/// A key by which events are counted and looked up, as rules name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum KeyName {
+    /// The payer.
+    Subject,
+    /// The card: the member's token, else the card number's digest, else the payment account reference.
+    Card,
+    /// The payer's device.
+    Device,
+    /// The IP address.
+    Ip,
+    /// The e-mail address.
+    Email,
+    /// The phone number.
+    Phone,
+    /// The payer's account.
+    Account,
+    /// The payee's account.
+    Payee,
+    /// The merchant: the member's id, else its organisationsnummer.
+    Merchant,
+    /// The terminal.
+    Terminal,
+    /// The web shop's domain.
+    Domain,
+}
+
+impl KeyName {
+    /// Every key.
+    pub const ALL: [Self; 11] = [
+        Self::Subject,
+        Self::Card,
+        Self::Device,
+        Self::Ip,
+        Self::Email,
+        Self::Phone,
+        Self::Account,
+        Self::Payee,
+        Self::Merchant,
+        Self::Terminal,
+        Self::Domain,
+    ];
+
+    /// The name in rules.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Card => "card",
+            Self::Device => "device",
+            Self::Ip => "ip",
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Account => "account",
+            Self::Payee => "payee",
+            Self::Merchant => "merchant",
+            Self::Terminal => "terminal",
+            Self::Domain => "domain",
+        }
+    }
+
+    /// The key of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+}
+
+/// A validated request.
+pub struct Request<'a> {
+    view: RequestView<'a>,
+    subject: Option<LivePseudonyms>,
+    payee_subject: Option<LivePseudonyms>,
+    merchant_org: Option<Pseudonym>,
+    age_years: Option<u8>,
+    email: Option<Canonical>,
+    domain: Option<Canonical>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads a message; `today` decides the century of 10-digit numbers and the payer's age.
+    pub fn parse(message: &'a [u8], keyring: &Keyring, today: Date) -> Result<Self, NotScreened> {
+        let view = RequestView::parse(message).map_err(refusal)?;
+        let malformed = |field: Field| move |_: IdentityError| identity_malformed(field);
+
+        let kind = view.subject_kind().unwrap_or(SubjectKind::SePerson);
+        let subject = view
+            .subject()
+            .map(|text| Subject::parse(text, kind, view.subject_country(), today))
+            .transpose()
+            .map_err(malformed(Field::Subject))?;
+        let payee_subject = view
+            .payee_subject()
+            .map(|text| Subject::parse_swedish(text, today))
+            .transpose()
+            .map_err(malformed(Field::PayeeSubject))?;
+        let merchant_org = view
+            .merchant_org()
+            .map(|text| Subject::parse(text, SubjectKind::SeOrganisation, None, today))
+            .transpose()
+            .map_err(malformed(Field::MerchantOrg))?;
+
+        let live = |subject: &Subject| keyring.live(ValueKind::Subject, subject.canonical());
+        Ok(Self {
+            view,
+            subject: subject.as_ref().map(live),
+            payee_subject: payee_subject.as_ref().map(live),
+            merchant_org: merchant_org.map(|org| keyring.current(ValueKind::MerchantOrg, org.canonical())),
+            age_years: subject.and_then(|subject| subject.age_years(today)),
+            email: view.email().and_then(contact::email),
+            domain: view.domain().and_then(contact::domain),
+        })
+    }
+
+    /// The checked fields.
+    pub fn view(&self) -> &RequestView<'a> {
+        &self.view
+    }
+
+    /// The payer, under each live network key.
+    pub fn subject(&self) -> Option<LivePseudonyms> {
+        self.subject
+    }
+
+    /// The payee as a person or organisation, under each live network key.
+    pub fn payee_subject(&self) -> Option<LivePseudonyms> {
+        self.payee_subject
+    }
+
+    /// The payer's age in whole years, where the subject is a person with a Swedish number.
+    pub fn age_years(&self) -> Option<u8> {
+        self.age_years
+    }
+
+    /// Domain of the web shop, lower case.
+    pub fn domain(&self) -> Option<&str> {
+        self.domain.as_ref().map(Canonical::as_str)
+    }
+
+    /// Domain of the e-mail address, lower case.
+    pub fn email_domain(&self) -> Option<&str> {
+        self.email.as_ref().and_then(|email| contact::email_domain(email.as_str()))
+    }
+
+    /// The pseudonym of one of the request's keys, if the request carries it.
+    pub fn key(&self, name: KeyName, keyring: &Keyring) -> Option<Pseudonym> {
+        let of = |kind: ValueKind, text: &str| keyring.current(kind, text.as_bytes());
+        let view = &self.view;
+        match name {
+            KeyName::Subject => self.subject.map(|live| live.current.1),
+            KeyName::Card => view
+                .card_token()
+                .map(|token| of(ValueKind::CardToken, token))
+                .or_else(|| view.pan_digest().map(|digest| keyring.current(ValueKind::PanDigest, &digest.0)))
+                .or_else(|| view.par().map(|par| of(ValueKind::Par, par))),
+            KeyName::Device => view.device_id().map(|id| of(ValueKind::Device, id)),
+            KeyName::Ip => view.ip().map(|ip| {
+                let mapped = match ip {
+                    core::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                    core::net::IpAddr::V6(v6) => v6,
+                };
+                keyring.current(ValueKind::Ip, &mapped.octets())
+            }),
+            KeyName::Email => self.email.as_ref().map(|email| of(ValueKind::Email, email.as_str())),
+            KeyName::Phone => view.phone().map(|phone| of(ValueKind::Phone, phone)),
+            KeyName::Account => view.payer_account().map(|account| of(ValueKind::Account, account)),
+            KeyName::Payee => view.payee_account().map(|account| of(ValueKind::Account, account)),
+            KeyName::Merchant => {
+                view.merchant_id().map(|id| of(ValueKind::MerchantId, id)).or(self.merchant_org)
+            }
+            KeyName::Terminal => view.terminal_id().map(|id| of(ValueKind::Terminal, id)),
+            KeyName::Domain => self.domain().map(|domain| of(ValueKind::Domain, domain)),
+        }
+    }
+}
+
+fn identity_malformed(field: Field) -> NotScreened {
+    NotScreened { field: Some(field), ..Why::IdentityMalformed.into() }
+}
+
+/// Which refusal a malformed request gets.
+fn refusal(error: RequestError) -> NotScreened {
+    match error {
+        RequestError::Truncated(_) | RequestError::TrailingBytes(_) => Why::FrameMalformed.into(),
+        RequestError::Field { field, fault } => {
+            let why = match fault {
+                FieldFault::CardNumber => Why::CardNumberRefused,
+                FieldFault::UnknownValue | FieldFault::NotZero | FieldFault::Text | FieldFault::Form => {
+                    Why::FieldMalformed
+                }
+            };
+            NotScreened { field: Some(field), ..why.into() }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the loaded rules want to read of velocity: keys, windows, measures. Derived from the rules, never configured.
+
+use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
+use crate::request::KeyName;
+use sparr_protocol::codes::Kind;
+
+/// A key by which events are kept: one field, or a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyExpr {
+    /// The key.
+    pub first: KeyName,
+    /// The second half of a pair.
+    pub second: Option<KeyName>,
+}
+
+impl KeyExpr {
+    /// As a rule writes it: `card`, or `[card, merchant]`.
+    pub fn text(self) -> String {
+        match self.second {
+            None => self.first.name().to_owned(),
+            Some(second) => format!("[{}, {}]", self.first.name(), second.name()),
+        }
+    }
+}
+
+/// A set of kinds of payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KindSet(u16);
+
+impl KindSet {
+    /// The kinds that move a customer's money, and are counted unless a rule says otherwise.
+    pub const DEFAULT: Self =
+        Self::EMPTY.with(Kind::CardPayment).with(Kind::Invoice).with(Kind::Transfer).with(Kind::Instant);
+    /// No kind.
+    pub const EMPTY: Self = Self(0);
+
+    /// This set and one more kind.
+    pub const fn with(self, kind: Kind) -> Self {
+        Self(self.0 | 1 << kind.wire())
+    }
+
+    /// Whether a kind is in the set.
+    pub const fn contains(self, kind: Kind) -> bool {
+        self.0 & 1 << kind.wire() != 0
+    }
+
+    /// The kinds of both sets.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the sets have a kind in common.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether every kind of `other` is in this set.
+    pub const fn includes(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+}
+
+/// What is read of the events in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    /// How many events.
+    Count,
+    /// Sum of their amounts, in minor units of the rule set's base currency.
+    Sum,
+}
+
+/// One reading that a rule asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReadingSpec {
+    /// Whose events.
+    pub key: KeyExpr,
+    /// Which kinds of payment count.
+    pub kinds: KindSet,
+    /// Length of the window, ms: it holds the events with `t − span < time ≤ t`.
+    pub span_ms: i64,
+    /// What is read.
+    pub measure: Measure,
+}
+
+/// Place of a reading in [`Facts`](crate::facts::Facts).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadingIndex(pub usize);
+
+/// Everything that one key's record is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPlan {
+    /// Whose events.
+    pub key: KeyExpr,
+    /// Kinds that any reading of this key counts; others are not kept.
+    pub kinds: KindSet,
+    /// Longest window and the lateness that events may have, ms: older events are forgotten.
+    pub horizon_ms: i64,
+    /// The readings, with their places.
+    pub readings: Vec<(ReadingIndex, ReadingSpec)>,
+}
+
+/// All readings of a rule set, by key, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    keys: Vec<KeyPlan>,
+    readings: usize,
+}
+
+impl Plan {
+    /// Adds a reading and gives back its place; a reading that is already there keeps its place.
+    pub fn add(&mut self, spec: ReadingSpec) -> ReadingIndex {
+        let at = match self.keys.iter().position(|plan| plan.key == spec.key) {
+            Some(at) => at,
+            None => {
+                let plan = KeyPlan { key: spec.key, kinds: spec.kinds, horizon_ms: 0, readings: Vec::new() };
+                self.keys.push(plan);
+                self.keys.len() - 1
+            }
+        };
+        let plan = &mut self.keys[at];
+        if let Some((index, _)) = plan.readings.iter().find(|(_, known)| *known == spec) {
+            return *index;
+        }
+        let index = ReadingIndex(self.readings);
+        self.readings += 1;
+        plan.kinds = plan.kinds.union(spec.kinds);
+        plan.horizon_ms = plan.horizon_ms.max(spec.span_ms + EVENT_LATE_MS_MAX + EVENT_EARLY_MS_MAX);
+        plan.readings.push((index, spec));
+        index
+    }
+
+    /// The keys, in the order in which rules first named them.
+    pub fn keys(&self) -> &[KeyPlan] {
+        &self.keys
+    }
+
+    /// How many readings there are.
+    pub fn readings(&self) -> usize {
+        self.readings
+    }
+}
