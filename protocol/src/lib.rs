@@ -50,6 +50,7 @@ pub mod personal;
 pub mod place;
 pub mod request;
 pub mod response;
+pub mod text;
 pub mod time;
 pub mod view;
 

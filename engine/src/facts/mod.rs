@@ -85,6 +85,7 @@ pub struct Facts<'a> {
     /// Velocity readings, by their place in the plan.
     pub readings: &'a [Reading],
     wanted: &'a Wanted<'a>,
+    keyring: &'a Keyring,
     /// What was looked at.
     pub checked: Checked,
     /// In which ways the readings are worth less than usual.
