@@ -1,0 +1,198 @@
+//! What is asked of the exchange.
+
+use super::{ExchangeError, OperationKind, TermsWire};
+use crate::codec;
+use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
+use crate::flag::Terms;
+use crate::frame::{self, MessageKind, TooLarge};
+use crate::ids::RequestId;
+use crate::personal::Personal;
+use crate::place::Country;
+use crate::response::ReasonCode;
+use rkyv::{Archive, Serialize};
+
+/// A subject as a desk types it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SubjectText {
+    /// The number.
+    pub text: Personal,
+    /// What kind of number it is.
+    pub kind: SubjectKind,
+    /// Country of a foreign number.
+    pub country: Option<Country>,
+}
+
+/// One question to the exchange.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Operation {
+    /// Raise a flag; a flag of the same registrar is replaced.
+    FlagRaise {
+        /// Whose.
+        subject: SubjectText,
+        /// What it says.
+        terms: Terms,
+    },
+    /// Lift the caller's member's flag.
+    FlagLift {
+        /// Whose.
+        subject: SubjectText,
+        /// On whose behalf.
+        requested_by: RequestedBy,
+        /// How the person who asked was authenticated.
+        authenticated_by: AuthMethod,
+        /// Whether a second channel confirmed it: without it the lift cools off first.
+        second_channel: bool,
+    },
+    /// Every registrar's flag on a subject.
+    FlagStatus {
+        /// Whose.
+        subject: SubjectText,
+    },
+    /// The flags that the caller's member entered.
+    FlagList,
+    /// The name of a reason code.
+    ReasonName {
+        /// The code.
+        code: ReasonCode,
+    },
+}
+
+/// An operation's id and what it asks.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ExchangeRequest {
+    /// Idempotency key: a retry repeats it.
+    pub id: RequestId,
+    /// What is asked.
+    pub operation: Operation,
+}
+
+#[derive(Archive, Serialize)]
+struct RequestHead {
+    id: [u8; 16],
+    operation: u8,
+    reserved: [u8; 7],
+}
+
+#[derive(Archive, Serialize, Default)]
+struct SubjectWire {
+    kind: u8,
+    reserved: u8,
+    country: u16,
+}
+
+#[derive(Archive, Serialize)]
+struct LiftWire {
+    requested_by: u8,
+    authenticated_by: u8,
+    second_channel: u8,
+    reserved: u8,
+}
+
+impl Operation {
+    /// Which operation it is.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::FlagRaise { .. } => OperationKind::FlagRaise,
+            Self::FlagLift { .. } => OperationKind::FlagLift,
+            Self::FlagStatus { .. } => OperationKind::FlagStatus,
+            Self::FlagList => OperationKind::FlagList,
+            Self::ReasonName { .. } => OperationKind::ReasonName,
+        }
+    }
+}
+
+fn write_subject(subject: &SubjectText, out: &mut Vec<u8>) {
+    let wire = SubjectWire {
+        kind: subject.kind.wire(),
+        country: subject.country.map_or(0, Country::wire),
+        ..SubjectWire::default()
+    };
+    codec::write(&wire, out);
+    codec::write_text(subject.text.expose(), out);
+}
+
+fn read_subject(bytes: &[u8]) -> Result<(SubjectText, &[u8]), ExchangeError> {
+    let (wire, rest) = codec::read::<SubjectWire>(bytes)?;
+    let country = match wire.country.to_native() {
+        0 => None,
+        number => Some(Country::from_wire(number).ok_or(ExchangeError::Value("subject_country"))?),
+    };
+    let kind = SubjectKind::from_wire(wire.kind).ok_or(ExchangeError::Value("subject_kind"))?;
+    let (text, rest) = codec::read_text(rest).map_err(|_| ExchangeError::Value("subject"))?;
+    Ok((SubjectText { text: text.into(), kind, country }, rest))
+}
+
+impl ExchangeRequest {
+    /// Appends the question as one frame. Texts are cut off by nobody: one that is too long is refused.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), TooLarge> {
+        frame::append(MessageKind::Exchange, out, |out| {
+            let head =
+                RequestHead { id: self.id.0, operation: self.operation.kind().wire(), reserved: [0; 7] };
+            codec::write(&head, out);
+            match &self.operation {
+                Operation::FlagRaise { subject, terms } => {
+                    codec::write(&TermsWire::of(terms), out);
+                    write_subject(subject, out);
+                }
+                Operation::FlagLift { subject, requested_by, authenticated_by, second_channel } => {
+                    let lift = LiftWire {
+                        requested_by: requested_by.wire(),
+                        authenticated_by: authenticated_by.wire(),
+                        second_channel: (*second_channel).into(),
+                        reserved: 0,
+                    };
+                    codec::write(&lift, out);
+                    write_subject(subject, out);
+                }
+                Operation::FlagStatus { subject } => write_subject(subject, out),
+                Operation::FlagList => {}
+                Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
+            }
+        })
+    }
+
+    /// Reads a message of kind [`MessageKind::Exchange`].
+    pub fn decode(message: &[u8]) -> Result<Self, ExchangeError> {
+        let (head, rest) = codec::read::<RequestHead>(message)?;
+        let kind =
+            OperationKind::from_wire(head.operation).ok_or(ExchangeError::Operation(head.operation))?;
+        let (operation, rest) = match kind {
+            OperationKind::FlagRaise => {
+                let (wire, rest) = codec::read::<TermsWire>(rest)?;
+                let (subject, rest) = read_subject(rest)?;
+                (Operation::FlagRaise { subject, terms: wire.terms()? }, rest)
+            }
+            OperationKind::FlagLift => {
+                let (wire, rest) = codec::read::<LiftWire>(rest)?;
+                let (subject, rest) = read_subject(rest)?;
+                let value = ExchangeError::Value;
+                let lift = Operation::FlagLift {
+                    subject,
+                    requested_by: RequestedBy::from_wire(wire.requested_by).ok_or(value("requested_by"))?,
+                    authenticated_by: AuthMethod::from_wire(wire.authenticated_by)
+                        .ok_or(value("authenticated_by"))?,
+                    second_channel: match wire.second_channel {
+                        0 => false,
+                        1 => true,
+                        _ => return Err(value("second_channel")),
+                    },
+                };
+                (lift, rest)
+            }
+            OperationKind::FlagStatus => {
+                let (subject, rest) = read_subject(rest)?;
+                (Operation::FlagStatus { subject }, rest)
+            }
+            OperationKind::FlagList => (Operation::FlagList, rest),
+            OperationKind::ReasonName => {
+                let (code, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
+                (Operation::ReasonName { code: ReasonCode(u16::from_le_bytes(*code)) }, rest)
+            }
+        };
+        if rest.is_empty() {
+            Ok(Self { id: RequestId(head.id), operation })
+        } else {
+            Err(ExchangeError::Length)
+        }
+    }
+}

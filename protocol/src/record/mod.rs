@@ -1,0 +1,351 @@
+//! A journal's records: every change of the exchange, in its final form, for disks and for peers.
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | length of the body, little-endian |
+//! | 4 | 4 | CRC-32C of the body |
+//! | 8 | … | body: head, acting id, legal basis, payload |
+//!
+//! Each body holds the digest of the body before it of the same origin, so that an origin's records are a chain.
+//! One signature per commit covers the chain's head.
+
+mod commit;
+#[cfg(test)]
+mod tests;
+
+pub use commit::Commit;
+
+use crate::codec::{self, Truncated};
+use crate::codes::{AuthMethod, RequestedBy, Role, codes};
+use crate::exchange::{ExchangeError, TermsWire};
+use crate::flag::Terms;
+use crate::ids::{Actor, MemberName, Pseudonym, RequestId};
+use crate::limits::{MEMBER_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::time::Timestamp;
+use rkyv::{Archive, Serialize};
+
+/// Version of the record format.
+pub const RECORD_VERSION: u8 = 1;
+
+/// Digest of a record's body: BLAKE3, 256 bits. The body holds pseudonyms, never a person's number.
+pub type RecordDigest = [u8; 32];
+
+codes! {
+    /// What a record says. Numbers without a layout in this version are reserved; a record of such a kind is kept
+    /// and passed on, and refused where it says that it must be understood.
+    RecordKind {
+        FlagRaised = 1 "flag_raised",
+        FlagLifted = 2 "flag_lifted",
+        PassGranted = 3 "pass_granted",
+        SubjectLinked = 4 "subject_linked",
+        IndicatorDrafted = 16 "indicator_drafted",
+        PoliceReceipt = 17 "police_receipt",
+        IndicatorShared = 18 "indicator_shared",
+        IndicatorConfirmed = 19 "indicator_confirmed",
+        IndicatorContested = 20 "indicator_contested",
+        IndicatorWithdrawn = 21 "indicator_withdrawn",
+        ExemptionGranted = 32 "exemption_granted",
+        PersonalListEntry = 33 "personal_list_entry",
+        MemberAdmitted = 48 "member_admitted",
+        MemberSuspended = 49 "member_suspended",
+        SigningKeyRotated = 50 "signing_key_rotated",
+        NetworkKeyAdded = 51 "network_key_added",
+    }
+}
+
+/// One engine of one member, in one of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// The member.
+    pub member: MemberName,
+    /// Number of the engine within its member.
+    pub engine: u16,
+    /// A new one at each start, so that a restored old disk cannot use a number twice.
+    pub epoch: u32,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A person asked for protection.
+    FlagRaised {
+        /// Who.
+        subject: Pseudonym,
+        /// Network key under which the pseudonym was made.
+        key_id: u16,
+        /// What the flag says.
+        terms: Terms,
+    },
+    /// A flag was lifted.
+    FlagLifted {
+        /// Whose.
+        subject: Pseudonym,
+        /// Network key under which the pseudonym was made: the raise's.
+        key_id: u16,
+        /// Digest of the raise that it lifts.
+        raise: RecordDigest,
+        /// On whose behalf.
+        requested_by: RequestedBy,
+        /// How the person who asked was authenticated.
+        authenticated_by: AuthMethod,
+        /// Whether a second channel confirmed it.
+        second_channel: bool,
+        /// From when it takes effect.
+        effective_from: Timestamp,
+    },
+    /// A kind that this version does not lay out: kept as it came.
+    Unknown {
+        /// The kind's number.
+        kind: u8,
+        /// Whether an engine that does not understand it must stop rather than go on without it.
+        must_understand: bool,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Who recorded it.
+    pub origin: Origin,
+    /// From 1, without gaps, within the origin's epoch.
+    pub sequence: u64,
+    /// Hybrid logical clock: ms of the origin's clock, or one more than the highest that it has seen.
+    pub stamp: u64,
+    /// Digest of the body before it of the same member and engine; zeros for the first.
+    pub previous: RecordDigest,
+    /// Idempotency key of the operation that made it.
+    pub operation: RequestId,
+    /// Who acted, from the certificate.
+    pub actor: Actor,
+    /// Reference of the legal basis for sharing it; empty where none is needed.
+    pub legal_basis: String,
+    /// What happened.
+    pub payload: Payload,
+}
+
+#[derive(Archive, Serialize)]
+struct RecordHead {
+    version: u8,
+    kind: u8,
+    flags: u8,
+    actor_role: u8,
+    engine: u16,
+    reserved: u16,
+    epoch: u32,
+    reserved_too: u32,
+    sequence: u64,
+    stamp: u64,
+    operation: [u8; 16],
+    previous: [u8; 32],
+    member: [u8; MEMBER_BYTES_MAX],
+    actor_member: [u8; MEMBER_BYTES_MAX],
+}
+
+const MUST_UNDERSTAND: u8 = 1;
+const HAS_LEGAL_BASIS: u8 = 2;
+
+#[derive(Archive, Serialize)]
+struct RaisedWire {
+    subject: [u8; 16],
+    key_id: u16,
+    terms: TermsWire,
+}
+
+#[derive(Archive, Serialize)]
+struct LiftedWire {
+    subject: [u8; 16],
+    raise: [u8; 32],
+    effective_from: i64,
+    key_id: u16,
+    requested_by: u8,
+    authenticated_by: u8,
+    second_channel: u8,
+}
+
+/// Bytes before a record's body: its length and checksum.
+pub const RECORD_PREFIX_BYTES: usize = 8;
+
+/// Why bytes are no record. A journal that holds such bytes is damaged; nothing of it is served as if it were not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Fewer bytes than the record says it has.
+    #[error("the record is cut short: {0}")]
+    Truncated(#[from] Truncated),
+    /// The checksum does not agree: the bytes are not those that were written.
+    #[error("the record's checksum does not agree")]
+    Checksum,
+    /// Written by a newer version, in another format.
+    #[error("record version {0}; this engine reads version {RECORD_VERSION}")]
+    Version(u8),
+    /// A value that this version does not know, in a record whose checksum agrees.
+    #[error("{0} is not legal")]
+    Value(&'static str),
+}
+
+impl From<ExchangeError> for RecordError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Length => Self::Value("length"),
+            ExchangeError::Operation(_) => Self::Value("operation"),
+            ExchangeError::Value(what) => Self::Value(what),
+        }
+    }
+}
+
+impl Payload {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::FlagRaised { .. } => RecordKind::FlagRaised.wire(),
+            Self::FlagLifted { .. } => RecordKind::FlagLifted.wire(),
+            Self::Unknown { kind, .. } => *kind,
+        }
+    }
+
+    fn flags(&self) -> u8 {
+        match self {
+            Self::FlagRaised { .. } | Self::FlagLifted { .. } => MUST_UNDERSTAND,
+            Self::Unknown { must_understand, .. } => u8::from(*must_understand) * MUST_UNDERSTAND,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::FlagRaised { subject, key_id, terms } => {
+                codec::write(
+                    &RaisedWire { subject: subject.0, key_id: *key_id, terms: TermsWire::of(terms) },
+                    out,
+                );
+            }
+            Self::FlagLifted {
+                subject,
+                key_id,
+                raise,
+                requested_by,
+                authenticated_by,
+                second_channel,
+                effective_from,
+            } => {
+                let wire = LiftedWire {
+                    subject: subject.0,
+                    raise: *raise,
+                    effective_from: effective_from.ms(),
+                    key_id: *key_id,
+                    requested_by: requested_by.wire(),
+                    authenticated_by: authenticated_by.wire(),
+                    second_channel: (*second_channel).into(),
+                };
+                codec::write(&wire, out);
+            }
+            Self::Unknown { bytes, .. } => out.extend_from_slice(bytes),
+        }
+    }
+
+    fn read(kind: u8, must_understand: bool, bytes: &[u8]) -> Result<Self, RecordError> {
+        let value = RecordError::Value;
+        let (payload, rest) = if kind == RecordKind::FlagRaised.wire() {
+            let (wire, rest) = codec::read::<RaisedWire>(bytes)?;
+            let (subject, key_id) = (Pseudonym(wire.subject), wire.key_id.to_native());
+            (Self::FlagRaised { subject, key_id, terms: wire.terms.terms()? }, rest)
+        } else if kind == RecordKind::FlagLifted.wire() {
+            let (wire, rest) = codec::read::<LiftedWire>(bytes)?;
+            let lifted = Self::FlagLifted {
+                subject: Pseudonym(wire.subject),
+                key_id: wire.key_id.to_native(),
+                raise: wire.raise,
+                requested_by: RequestedBy::from_wire(wire.requested_by).ok_or(value("requested_by"))?,
+                authenticated_by: AuthMethod::from_wire(wire.authenticated_by)
+                    .ok_or(value("authenticated_by"))?,
+                second_channel: wire.second_channel != 0,
+                effective_from: Timestamp::from_ms(wire.effective_from.to_native()),
+            };
+            (lifted, rest)
+        } else {
+            (Self::Unknown { kind, must_understand, bytes: bytes.to_vec() }, &[][..])
+        };
+        if rest.is_empty() { Ok(payload) } else { Err(value("length")) }
+    }
+}
+
+impl Record {
+    /// Appends the record: length, checksum, body. Gives back the body's place in `out`, of which the digest is
+    /// made.
+    pub fn encode(&self, out: &mut Vec<u8>) -> std::ops::Range<usize> {
+        let start = out.len();
+        out.extend_from_slice(&[0; RECORD_PREFIX_BYTES]);
+        let has_basis = if self.legal_basis.is_empty() { 0 } else { HAS_LEGAL_BASIS };
+        let head = RecordHead {
+            version: RECORD_VERSION,
+            kind: self.payload.kind(),
+            flags: self.payload.flags() | has_basis,
+            actor_role: self.actor.role.wire(),
+            engine: self.origin.engine,
+            reserved: 0,
+            epoch: self.origin.epoch,
+            reserved_too: 0,
+            sequence: self.sequence,
+            stamp: self.stamp,
+            operation: self.operation.0,
+            previous: self.previous,
+            member: *self.origin.member.bytes(),
+            actor_member: *self.actor.member.bytes(),
+        };
+        codec::write(&head, out);
+        codec::write_text(self.actor.id(), out);
+        if has_basis != 0 {
+            codec::write_text(&self.legal_basis, out);
+        }
+        self.payload.write(out);
+        let (prefix, body) = out[start..].split_at_mut(RECORD_PREFIX_BYTES);
+        prefix[..4].copy_from_slice(&(body.len() as u32).to_le_bytes());
+        prefix[4..].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+        start + RECORD_PREFIX_BYTES..out.len()
+    }
+
+    /// The body of the record at the front of `bytes`, its checksum verified, and what follows it.
+    pub fn body(bytes: &[u8]) -> Result<(&[u8], &[u8]), RecordError> {
+        let short = |needed: usize, available: usize| Truncated { needed, available };
+        let (prefix, rest) = bytes
+            .split_first_chunk::<RECORD_PREFIX_BYTES>()
+            .ok_or_else(|| short(RECORD_PREFIX_BYTES, bytes.len()))?;
+        let [a, b, c, d, checksum @ ..] = *prefix;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        if length > RECORD_BYTES_MAX {
+            return Err(RecordError::Value("length"));
+        }
+        let (body, rest) = rest.split_at_checked(length).ok_or_else(|| short(length, rest.len()))?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(checksum) {
+            return Err(RecordError::Checksum);
+        }
+        Ok((body, rest))
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &[u8]) -> Result<Self, RecordError> {
+        let (head, rest) = codec::read::<RecordHead>(body)?;
+        if head.version != RECORD_VERSION {
+            return Err(RecordError::Version(head.version));
+        }
+        let value = RecordError::Value;
+        let (actor_id, rest) = codec::read_text(rest).map_err(|_| value("actor"))?;
+        let (legal_basis, rest) = if head.flags & HAS_LEGAL_BASIS == 0 {
+            ("", rest)
+        } else {
+            codec::read_text(rest).map_err(|_| value("legal_basis"))?
+        };
+        let role = Role::from_wire(head.actor_role).ok_or(value("role"))?;
+        let actor_member = MemberName::from_bytes(&head.actor_member).ok_or(value("actor"))?;
+        let member = MemberName::from_bytes(&head.member).ok_or(value("member"))?;
+        Ok(Self {
+            origin: Origin { member, engine: head.engine.to_native(), epoch: head.epoch.to_native() },
+            sequence: head.sequence.to_native(),
+            stamp: head.stamp.to_native(),
+            previous: head.previous,
+            operation: RequestId(head.operation),
+            actor: Actor::new(actor_member, role, actor_id).ok_or(value("actor"))?,
+            legal_basis: legal_basis.to_owned(),
+            payload: Payload::read(head.kind, head.flags & MUST_UNDERSTAND != 0, rest)?,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Records and commits against their own bytes.
+
+use super::*;
+use crate::codes::{FlagReason, Wish};
+use crate::flag::{Methods, Scope};
+
+fn record(payload: Payload, legal_basis: &str) -> Record {
+    let member = MemberName::parse("bank-1").expect("legal");
+    Record {
+        origin: Origin { member, engine: 1, epoch: 77 },
+        sequence: 3,
+        stamp: 1_795_366_080_000,
+        previous: [9; 32],
+        operation: RequestId([4; 16]),
+        actor: Actor::new(member, Role::Desk, "anna").expect("legal"),
+        legal_basis: legal_basis.to_owned(),
+        payload,
+    }
+}
+
+fn payloads() -> Vec<Payload> {
+    let terms = Terms {
+        wish: Wish::Verify,
+        scope: Scope::Credit,
+        reason: FlagReason::StolenIdentity,
+        requested_by: RequestedBy::Person,
+        authenticated_by: AuthMethod::BankId,
+        compromised: Methods::default().with(AuthMethod::OtpSms),
+        valid_until: Timestamp::from_ms(5),
+    };
+    vec![
+        Payload::FlagRaised { subject: Pseudonym([1; 16]), key_id: 1, terms },
+        Payload::FlagLifted {
+            subject: Pseudonym([1; 16]),
+            key_id: 1,
+            raise: [8; 32],
+            requested_by: RequestedBy::Trustee,
+            authenticated_by: AuthMethod::InPerson,
+            second_channel: true,
+            effective_from: Timestamp::from_ms(-1),
+        },
+        Payload::Unknown { kind: 16, must_understand: false, bytes: vec![1, 2, 3] },
+        Payload::Unknown { kind: 200, must_understand: true, bytes: Vec::new() },
+    ]
+}
+
+#[test]
+fn records_round_trip_and_every_flipped_bit_and_cut_is_noticed() {
+    for payload in payloads() {
+        for basis in ["", "dpia-2026-3"] {
+            let record = record(payload.clone(), basis);
+            let mut bytes = vec![0xAA];
+            let range = record.encode(&mut bytes);
+            let (body, rest) = Record::body(&bytes[1..]).expect("sound");
+            assert_eq!((body, rest), (&bytes[range], &[][..]));
+            assert_eq!(Record::decode(body), Ok(record));
+            for bit in 0..bytes[1..].len() * 8 {
+                let mut bad = bytes[1..].to_vec();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(Record::body(&bad).is_err(), "bit {bit}");
+            }
+            for end in 1..bytes.len() {
+                assert!(Record::body(&bytes[1..end]).is_err(), "cut at {end}");
+            }
+        }
+    }
+}
+
+#[test]
+fn commits_round_trip_and_sign_everything_but_the_signature() {
+    let commit = Commit {
+        origin: record(payloads().remove(0), "").origin,
+        first_sequence: 1,
+        last_sequence: 3,
+        head: [5; 32],
+        signing_key: 1,
+        signature: [6; 64],
+    };
+    assert_eq!(Commit::decode(&commit.encode()), Ok(commit.clone()));
+    let signed = commit.signed_bytes();
+    for change in [
+        Commit { first_sequence: 2, ..commit.clone() },
+        Commit { last_sequence: 4, ..commit.clone() },
+        Commit { head: [7; 32], ..commit.clone() },
+        Commit { signing_key: 2, ..commit.clone() },
+        Commit { origin: Origin { epoch: 78, ..commit.origin }, ..commit.clone() },
+    ] {
+        assert_ne!(change.signed_bytes(), signed);
+    }
+    assert_eq!(Commit { signature: [0; 64], ..commit }.signed_bytes(), signed);
+}
