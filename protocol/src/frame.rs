@@ -15,6 +15,9 @@ use crate::codes::codes;
 use crate::ids::RequestId;
 use crate::limits::{ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, REQUEST_FRAME_BYTES_MAX};
 
+/// The application protocol that both sides name in the TLS handshake.
+pub const ALPN: &[u8] = b"sparr/1";
+
 /// The version that this crate speaks.
 pub const WIRE_VERSION: u8 = 1;
 

@@ -37,6 +37,8 @@
 
 pub mod account;
 pub mod card;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod codec;
 pub mod codes;
 pub mod contact;
@@ -46,6 +48,8 @@ pub mod flag;
 pub mod frame;
 pub mod identity;
 pub mod ids;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod limits;
 pub mod money;
 pub mod personal;

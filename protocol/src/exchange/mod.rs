@@ -131,16 +131,17 @@ impl TermsWire {
 
 impl ArchivedTermsWire {
     pub(crate) fn terms(&self) -> Result<Terms, ExchangeError> {
-        let value = ExchangeError::Value;
         Ok(Terms {
-            wish: Wish::from_wire(self.wish).ok_or(value("wish"))?,
+            wish: Wish::from_wire(self.wish).ok_or(ExchangeError::Value("wish"))?,
             scope: Scope::from_wire(self.scope, self.amount_minor.to_native(), self.currency.to_native())
-                .ok_or(value("scope"))?,
-            reason: FlagReason::from_wire(self.reason).ok_or(value("reason"))?,
-            requested_by: RequestedBy::from_wire(self.requested_by).ok_or(value("requested_by"))?,
+                .ok_or(ExchangeError::Value("scope"))?,
+            reason: FlagReason::from_wire(self.reason).ok_or(ExchangeError::Value("reason"))?,
+            requested_by: RequestedBy::from_wire(self.requested_by)
+                .ok_or(ExchangeError::Value("requested_by"))?,
             authenticated_by: AuthMethod::from_wire(self.authenticated_by)
-                .ok_or(value("authenticated_by"))?,
-            compromised: Methods::from_wire(self.compromised.to_native()).ok_or(value("compromised"))?,
+                .ok_or(ExchangeError::Value("authenticated_by"))?,
+            compromised: Methods::from_wire(self.compromised.to_native())
+                .ok_or(ExchangeError::Value("compromised"))?,
             valid_until: Timestamp::from_ms(self.valid_until.to_native()),
         })
     }

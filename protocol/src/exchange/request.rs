@@ -165,16 +165,16 @@ impl ExchangeRequest {
             OperationKind::FlagLift => {
                 let (wire, rest) = codec::read::<LiftWire>(rest)?;
                 let (subject, rest) = read_subject(rest)?;
-                let value = ExchangeError::Value;
                 let lift = Operation::FlagLift {
                     subject,
-                    requested_by: RequestedBy::from_wire(wire.requested_by).ok_or(value("requested_by"))?,
+                    requested_by: RequestedBy::from_wire(wire.requested_by)
+                        .ok_or(ExchangeError::Value("requested_by"))?,
                     authenticated_by: AuthMethod::from_wire(wire.authenticated_by)
-                        .ok_or(value("authenticated_by"))?,
+                        .ok_or(ExchangeError::Value("authenticated_by"))?,
                     second_channel: match wire.second_channel {
                         0 => false,
                         1 => true,
-                        _ => return Err(value("second_channel")),
+                        _ => return Err(ExchangeError::Value("second_channel")),
                     },
                 };
                 (lift, rest)

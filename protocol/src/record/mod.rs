@@ -243,7 +243,6 @@ impl Payload {
     }
 
     fn read(kind: u8, must_understand: bool, bytes: &[u8]) -> Result<Self, RecordError> {
-        let value = RecordError::Value;
         let (payload, rest) = if kind == RecordKind::FlagRaised.wire() {
             let (wire, rest) = codec::read::<RaisedWire>(bytes)?;
             let (subject, key_id) = (Pseudonym(wire.subject), wire.key_id.to_native());
@@ -254,9 +253,10 @@ impl Payload {
                 subject: Pseudonym(wire.subject),
                 key_id: wire.key_id.to_native(),
                 raise: wire.raise,
-                requested_by: RequestedBy::from_wire(wire.requested_by).ok_or(value("requested_by"))?,
+                requested_by: RequestedBy::from_wire(wire.requested_by)
+                    .ok_or(RecordError::Value("requested_by"))?,
                 authenticated_by: AuthMethod::from_wire(wire.authenticated_by)
-                    .ok_or(value("authenticated_by"))?,
+                    .ok_or(RecordError::Value("authenticated_by"))?,
                 second_channel: wire.second_channel != 0,
                 effective_from: Timestamp::from_ms(wire.effective_from.to_native()),
             };
@@ -264,7 +264,7 @@ impl Payload {
         } else {
             (Self::Unknown { kind, must_understand, bytes: bytes.to_vec() }, &[][..])
         };
-        if rest.is_empty() { Ok(payload) } else { Err(value("length")) }
+        if rest.is_empty() { Ok(payload) } else { Err(RecordError::Value("length")) }
     }
 }
 
@@ -327,23 +327,22 @@ impl Record {
         if head.version != RECORD_VERSION {
             return Err(RecordError::Version(head.version));
         }
-        let value = RecordError::Value;
-        let (actor_id, rest) = codec::read_text(rest).map_err(|_| value("actor"))?;
+        let (actor_id, rest) = codec::read_text(rest).map_err(|_| RecordError::Value("actor"))?;
         let (legal_basis, rest) = if head.flags & HAS_LEGAL_BASIS == 0 {
             ("", rest)
         } else {
-            codec::read_text(rest).map_err(|_| value("legal_basis"))?
+            codec::read_text(rest).map_err(|_| RecordError::Value("legal_basis"))?
         };
-        let role = Role::from_wire(head.actor_role).ok_or(value("role"))?;
-        let actor_member = MemberName::from_bytes(&head.actor_member).ok_or(value("actor"))?;
-        let member = MemberName::from_bytes(&head.member).ok_or(value("member"))?;
+        let role = Role::from_wire(head.actor_role).ok_or(RecordError::Value("role"))?;
+        let actor_member = MemberName::from_bytes(&head.actor_member).ok_or(RecordError::Value("actor"))?;
+        let member = MemberName::from_bytes(&head.member).ok_or(RecordError::Value("member"))?;
         Ok(Self {
             origin: Origin { member, engine: head.engine.to_native(), epoch: head.epoch.to_native() },
             sequence: head.sequence.to_native(),
             stamp: head.stamp.to_native(),
             previous: head.previous,
             operation: RequestId(head.operation),
-            actor: Actor::new(actor_member, role, actor_id).ok_or(value("actor"))?,
+            actor: Actor::new(actor_member, role, actor_id).ok_or(RecordError::Value("actor"))?,
             legal_basis: legal_basis.to_owned(),
             payload: Payload::read(head.kind, head.flags & MUST_UNDERSTAND != 0, rest)?,
         })

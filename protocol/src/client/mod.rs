@@ -1,0 +1,174 @@
+//! The async gateway client: screen over QUIC with mutual TLS, a deadline on every call, and a written policy for
+//! the moment when there is no decision.
+//!
+//! Many calls in flight share one connection and one stream; those of one scheduling tick travel in one write,
+//! because a packet costs more than a request.
+
+mod config;
+mod link;
+mod pipe;
+mod policy;
+
+pub use config::{ClientConfig, Identity, IdentityError};
+pub use pipe::{ConnectError, Pipe, PipeReceiver, PipeSender};
+pub use policy::{FailPolicy, Fallback};
+
+use crate::codes::Kind;
+use crate::exchange::{ExchangeAnswer, ExchangeRequest, Said};
+use crate::request::{AuthorisationRequest, EncodeError};
+use crate::response::{AuthorisationResponse, NotScreened};
+use link::Link;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// A client of one engine. Share it: it is cheap to use from many tasks at once.
+pub struct Client {
+    config: ClientConfig,
+    link: Mutex<Option<Arc<Link>>>,
+    fallbacks: [AtomicU64; Kind::ALL.len()],
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The request cannot be sent.
+    #[error("the request cannot be sent: {0}")]
+    Encode(#[from] EncodeError),
+    /// The engine cannot be reached, or does not let this client in.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection was lost before an answer came. Whether the engine screened it is unknown; a retry with the
+    /// same id is safe.
+    #[error("the connection was lost: {0}")]
+    ConnectionLost(String),
+    /// No answer came in time. Whether the engine screened it is unknown; a retry with the same id is safe.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The same id is already in flight from this client.
+    #[error("a request with this id is already in flight")]
+    InFlight,
+    /// More calls are in flight than this client allows.
+    #[error("{0} requests are in flight already")]
+    TooManyInFlight(usize),
+    /// The answer has a value that this version does not know: it is taken as no answer.
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// What a gateway shall do with a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The engine decided.
+    Screened(AuthorisationResponse),
+    /// The engine answered that it could not: the gateway's own policy applies.
+    NotScreened {
+        /// The engine's reason.
+        not_screened: NotScreened,
+        /// What the policy says.
+        fallback: Fallback,
+    },
+    /// There was no answer: the gateway's own policy applies.
+    NoAnswer {
+        /// Why there was none.
+        error: CallError,
+        /// What the policy says.
+        fallback: Fallback,
+    },
+}
+
+impl Client {
+    /// A client; it connects at the first call, and again whenever the connection is lost.
+    pub fn new(config: ClientConfig) -> Self {
+        Self { config, link: Mutex::new(None), fallbacks: Default::default() }
+    }
+
+    /// Connects now, so that the first call does not pay for the handshake, and a wrong certificate is told early.
+    pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
+        let client = Self::new(config);
+        client.link().await?;
+        Ok(client)
+    }
+
+    /// Asks for a decision and says what to do in every case.
+    pub async fn decide(&self, request: &AuthorisationRequest) -> Verdict {
+        let fallback = || {
+            self.fallbacks[request.kind as usize - 1].fetch_add(1, Ordering::Relaxed);
+            self.config.fail_policy.for_kind(request.kind)
+        };
+        match self.screen(request).await {
+            Ok(response) => match response.answer {
+                Ok(_) => Verdict::Screened(response),
+                Err(not_screened) => Verdict::NotScreened { not_screened, fallback: fallback() },
+            },
+            Err(error) => Verdict::NoAnswer { error, fallback: fallback() },
+        }
+    }
+
+    /// Asks for an answer and applies no policy. A request without a deadline gets the client's timeout as one.
+    pub async fn screen(&self, request: &AuthorisationRequest) -> Result<AuthorisationResponse, CallError> {
+        let timeout = match request.deadline_us {
+            0 => self.config.timeout,
+            us => self.config.timeout.min(Duration::from_micros(us.into())),
+        };
+        let mut frame = Vec::with_capacity(crate::limits::REQUEST_FRAME_BYTES_MAX);
+        if request.deadline_us == 0 {
+            let mut timed = request.clone();
+            timed.deadline_us = u32::try_from(timeout.as_micros()).unwrap_or(u32::MAX);
+            timed.encode(&mut frame)?;
+        } else {
+            request.encode(&mut frame)?;
+        }
+        let call = async {
+            let link = self.link().await?;
+            link.screen(request.request_id, frame).await
+        };
+        tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::Timeout(timeout)))
+    }
+
+    /// Carries out an operation of the exchange: all its answers, in order.
+    pub async fn exchange(&self, request: &ExchangeRequest) -> Result<Vec<ExchangeAnswer>, CallError> {
+        let mut frame = Vec::new();
+        request.encode(&mut frame).map_err(EncodeError::from)?;
+        let timeout = self.config.exchange_timeout;
+        let call = async {
+            let link = self.link().await?;
+            let mut answers = link.exchange(request.id, frame)?;
+            let mut all = Vec::new();
+            while let Some(answer) = answers.recv().await {
+                let last = !matches!(answer.said, Said::Flag(_));
+                all.push(answer);
+                if last {
+                    return Ok(all);
+                }
+            }
+            Err(link.lost())
+        };
+        tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::Timeout(timeout)))
+    }
+
+    /// How often the fail policy was used for a kind.
+    pub fn fallbacks(&self, kind: Kind) -> u64 {
+        self.fallbacks[kind as usize - 1].load(Ordering::Relaxed)
+    }
+
+    /// The live connection, made anew if there is none. Callers that come meanwhile wait for the same one.
+    async fn link(&self) -> Result<Arc<Link>, ConnectError> {
+        let mut slot = self.link.lock().await;
+        if let Some(link) = slot.as_ref().filter(|link| link.is_alive()) {
+            return Ok(link.clone());
+        }
+        let link = Arc::new(Link::open(&self.config).await?);
+        *slot = Some(link.clone());
+        Ok(link)
+    }
+}
+
+const _: () = {
+    let mut at = 0;
+    while at < Kind::ALL.len() {
+        assert!(Kind::ALL[at] as usize == at + 1, "kinds are numbered from 1 without gaps");
+        at += 1;
+    }
+};
