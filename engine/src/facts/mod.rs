@@ -3,14 +3,14 @@
 pub mod money;
 pub mod schema;
 
-use crate::flags::FlagSet;
-use crate::flags::Terms;
+use crate::flags::{FlagSet, covers};
 use crate::request::{KeyName, Keyring, Request};
 use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex};
 use crate::velocity::{Event, Reading, Velocity};
 use jiff::tz::TimeZone;
 use money::Rates;
 use sparr_protocol::codes::Wish;
+use sparr_protocol::flag::Terms;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::{Checked, CheckedKey, Degraded, Looked};
 use sparr_protocol::time::Timestamp;
@@ -33,6 +33,8 @@ pub struct Wanted<'a> {
     pub rates: &'a Rates,
     /// Time zone of `hour` and `weekday`.
     pub zone: &'a TimeZone,
+    /// When this engine began to see requests: no window reaches back further.
+    pub began: Timestamp,
 }
 
 /// A flag that acts on this request: it is active, and its scope covers the payment.
@@ -157,7 +159,7 @@ impl<'a> Facts<'a> {
         let Some(subject) = self.request.subject() else { return };
         for (_, pseudonym) in subject.iter() {
             stores.flags.visit(pseudonym, |flag| {
-                let terms = flag.active(now).filter(|terms| terms.scope.covers(view.kind(), amount));
+                let terms = flag.active(now).filter(|terms| covers(terms.scope, view.kind(), amount));
                 if let Some(terms) = terms {
                     self.flags.push(ActingFlag { registrar: flag.registrar, terms });
                 }
@@ -207,7 +209,7 @@ impl<'a> Facts<'a> {
                         Gathering::Observe => velocity.observe(plan, first, second, event, readings),
                         Gathering::Peek => velocity.peek(plan, first, second, event.time, readings),
                     }
-                    self.note_readings(plan, *since, event.time, readings);
+                    self.note_readings(plan, (*since).max(self.wanted.began), event.time, readings);
                 }
                 (None, _) | (_, Some(None)) => {
                     plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);

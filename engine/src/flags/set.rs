@@ -1,6 +1,6 @@
 //! All flags in memory: a fold of the journal, merged in any order to the same state.
 
-use super::{Flag, Terms, Version};
+use super::{Flag, Raise, Version};
 use dashmap::DashMap;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::time::Timestamp;
@@ -30,10 +30,10 @@ impl Default for FlagSet {
 
 impl FlagSet {
     /// Takes in a raise. Idempotent, and independent of the order of arrival.
-    pub fn raise(&self, subject: Pseudonym, registrar: MemberName, version: Version, terms: Terms) {
+    pub fn raise(&self, subject: Pseudonym, registrar: MemberName, raise: Raise) {
         self.change(subject, registrar, |flag| {
-            if flag.raised.is_none_or(|(known, _)| known < version) {
-                flag.raised = Some((version, terms));
+            if flag.raised.is_none_or(|known| known.version < raise.version) {
+                flag.raised = Some(raise);
             }
         });
     }
@@ -101,13 +101,18 @@ impl FlagSet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Methods, Scope, Standing};
+    use super::super::Standing;
     use super::*;
     use proptest::prelude::*;
-    use sparr_protocol::codes::{FlagReason, RequestedBy, Wish};
+    use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
+    use sparr_protocol::flag::{Methods, Scope, Terms};
 
     fn version(stamp: u64, member: &str, sequence: u64) -> Version {
         Version { stamp, member: MemberName::parse(member).expect("legal"), engine: 1, epoch: 1, sequence }
+    }
+
+    fn raise(version: Version, terms: Terms) -> Raise {
+        Raise { version, record: [version.sequence as u8; 32], terms }
     }
 
     fn terms(wish: Wish, until: i64) -> Terms {
@@ -116,6 +121,7 @@ mod tests {
             scope: Scope::Any,
             reason: FlagReason::SuspectedFraud,
             requested_by: RequestedBy::Person,
+            authenticated_by: AuthMethod::BankId,
             compromised: Methods::default(),
             valid_until: Timestamp::from_ms(until),
         }
@@ -144,7 +150,7 @@ mod tests {
                     // A stamp is given out once: its terms follow from it.
                     let until = stamp as i64 * 2 + i64::from(deny);
                     let version = version(stamp, name, stamp * 2 + u64::from(deny));
-                    set.raise(Pseudonym([subject; 16]), version.member, version, terms(wish, until));
+                    set.raise(Pseudonym([subject; 16]), version.member, raise(version, terms(wish, until)));
                 }
                 Step::Lift(subject, member, stamp, from) => {
                     let name = if member == 0 { "a" } else { "b" };
@@ -180,11 +186,11 @@ mod tests {
         set.lift(subject, a.member, version(2, "a", 2), Timestamp::from_ms(50));
         assert_eq!(at(60), Some(Standing::Unraised), "the lift came first");
         let raised = terms(Wish::Deny, 100);
-        set.raise(subject, a.member, a, raised);
+        set.raise(subject, a.member, raise(a, raised));
         assert_eq!(at(49), Some(Standing::Lifting(raised, Timestamp::from_ms(50))));
         assert_eq!(at(50), Some(Standing::Lifted));
         let again = terms(Wish::Verify, 100);
-        set.raise(subject, a.member, version(3, "a", 3), again);
+        set.raise(subject, a.member, raise(version(3, "a", 3), again));
         assert_eq!((at(99), at(100)), (Some(Standing::Active(again)), Some(Standing::Expired)));
         assert_eq!(set.size(Timestamp::from_ms(99)), FlagSize { subjects: 1, active: 1 });
         assert_eq!(set.size(Timestamp::from_ms(100)), FlagSize { subjects: 1, active: 0 });
