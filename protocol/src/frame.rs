@@ -39,6 +39,32 @@ codes! {
     }
 }
 
+codes! {
+    /// Why an engine closes a connection or stops reading a stream.
+    CloseCode {
+        /// The certificate names no caller.
+        NoCaller = 1 "no_caller",
+        /// The certificate is another member's.
+        OtherMember = 2 "other_member",
+        /// The stream's frames can no longer be told apart.
+        FrameMalformed = 3 "frame_malformed",
+        /// The engine is shutting down.
+        ShuttingDown = 4 "shutting_down",
+    }
+}
+
+impl CloseCode {
+    /// What the other side is told, for people.
+    pub const fn words(self) -> &'static [u8] {
+        match self {
+            Self::NoCaller => b"the certificate names no sparr://member/<member>/<role>/<id>",
+            Self::OtherMember => b"the certificate belongs to another member than this engine's",
+            Self::FrameMalformed => b"a frame's checksum does not agree",
+            Self::ShuttingDown => b"the engine is shutting down",
+        }
+    }
+}
+
 /// What stands at the front of a stream's unread bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<'a> {
