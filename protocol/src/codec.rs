@@ -11,6 +11,24 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::{Failure, Strategy};
 use rkyv::{Archive, Portable, SerializeUnsized};
 
+/// Declares a fixed structure and lists where each field lies, so that `WIRE.md` can be compared with the code.
+macro_rules! wire_struct {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident / $archived:ident { $( $fvis:vis $field:ident: $ty:ty, )+ }) => {
+        $(#[$meta])*
+        #[derive(rkyv::Archive, rkyv::Serialize)]
+        $vis struct $name { $( $fvis $field: $ty, )+ }
+
+        impl $name {
+            /// Name, offset and bytes of each field.
+            #[cfg(test)]
+            pub(crate) const LAYOUT: &'static [(&'static str, usize, usize)] = &[
+                $((stringify!($field), core::mem::offset_of!($archived, $field), size_of::<<$ty as rkyv::Archive>::Archived>()),)+
+            ];
+        }
+    };
+}
+pub(crate) use wire_struct;
+
 /// A message or record is shorter than its fixed structure, or a text runs past its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("needs {needed} bytes, has {available}")]

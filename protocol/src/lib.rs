@@ -63,3 +63,5 @@ pub mod view;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod wire_tests;

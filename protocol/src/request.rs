@@ -15,7 +15,6 @@ use crate::personal::Personal;
 use crate::place::{Country, Mcc};
 use crate::time::Timestamp;
 use core::net::IpAddr;
-use rkyv::{Archive, Serialize};
 
 /// Network-keyed digest of a card number, made by the client inside its own card zone: 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,52 +36,54 @@ impl Eci {
     }
 }
 
-/// The fixed part of a request on the wire, in byte order. `WIRE.md` lists the offsets; a test compares.
-#[derive(Archive, Serialize, Default)]
-pub(crate) struct RequestHead {
-    pub(crate) request_id: [u8; 16],
-    pub(crate) presence: u64,
-    pub(crate) event_time: i64,
-    pub(crate) amount_minor: i64,
-    pub(crate) auth_time: i64,
-    pub(crate) auth_of_request_id: [u8; 16],
-    pub(crate) pan_digest: [u8; 16],
-    pub(crate) ip: [u8; 16],
-    pub(crate) deadline_us: u32,
-    pub(crate) max_staleness_ms: u32,
-    pub(crate) customer_since_days: u32,
-    pub(crate) credential_age_days: u32,
-    pub(crate) device_age_days: u32,
-    pub(crate) payee_first_used_days: u32,
-    pub(crate) card_bin: u32,
-    pub(crate) currency: u16,
-    pub(crate) mcc: u16,
-    pub(crate) merchant_country: u16,
-    pub(crate) subject_country: u16,
-    pub(crate) issuer_country: u16,
-    pub(crate) billing_country: u16,
-    pub(crate) shipping_country: u16,
-    pub(crate) kind: u8,
-    pub(crate) stage: u8,
-    pub(crate) channel: u8,
-    pub(crate) entry_mode: u8,
-    pub(crate) initiation: u8,
-    pub(crate) subject_kind: u8,
-    pub(crate) payee_name_match: u8,
-    pub(crate) card_token_kind: u8,
-    pub(crate) funding: u8,
-    pub(crate) wallet: u8,
-    pub(crate) avs: u8,
-    pub(crate) cvv: u8,
-    pub(crate) challenge_possible: u8,
-    pub(crate) auth_method: u8,
-    pub(crate) auth_result: u8,
-    pub(crate) auth_trans_status: u8,
-    pub(crate) auth_eci: u8,
-    pub(crate) auth_sca_exemption: u8,
-    pub(crate) remote_access: u8,
-    pub(crate) delivery_type: u8,
-    pub(crate) reserved: [u8; 10],
+codec::wire_struct! {
+    /// The fixed part of a request on the wire, in byte order. `WIRE.md` lists the offsets; a test compares.
+    #[derive(Default)]
+    pub(crate) struct RequestHead / ArchivedRequestHead {
+        pub(crate) request_id: [u8; 16],
+        pub(crate) presence: u64,
+        pub(crate) event_time: i64,
+        pub(crate) amount_minor: i64,
+        pub(crate) auth_time: i64,
+        pub(crate) auth_of_request_id: [u8; 16],
+        pub(crate) pan_digest: [u8; 16],
+        pub(crate) ip: [u8; 16],
+        pub(crate) deadline_us: u32,
+        pub(crate) max_staleness_ms: u32,
+        pub(crate) customer_since_days: u32,
+        pub(crate) credential_age_days: u32,
+        pub(crate) device_age_days: u32,
+        pub(crate) payee_first_used_days: u32,
+        pub(crate) card_bin: u32,
+        pub(crate) currency: u16,
+        pub(crate) mcc: u16,
+        pub(crate) merchant_country: u16,
+        pub(crate) subject_country: u16,
+        pub(crate) issuer_country: u16,
+        pub(crate) billing_country: u16,
+        pub(crate) shipping_country: u16,
+        pub(crate) kind: u8,
+        pub(crate) stage: u8,
+        pub(crate) channel: u8,
+        pub(crate) entry_mode: u8,
+        pub(crate) initiation: u8,
+        pub(crate) subject_kind: u8,
+        pub(crate) payee_name_match: u8,
+        pub(crate) card_token_kind: u8,
+        pub(crate) funding: u8,
+        pub(crate) wallet: u8,
+        pub(crate) avs: u8,
+        pub(crate) cvv: u8,
+        pub(crate) challenge_possible: u8,
+        pub(crate) auth_method: u8,
+        pub(crate) auth_result: u8,
+        pub(crate) auth_trans_status: u8,
+        pub(crate) auth_eci: u8,
+        pub(crate) auth_sca_exemption: u8,
+        pub(crate) remote_access: u8,
+        pub(crate) delivery_type: u8,
+        pub(crate) reserved: [u8; 10],
+    }
 }
 
 /// Bytes of a request's fixed part.

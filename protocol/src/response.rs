@@ -7,7 +7,6 @@ use crate::frame::{self, MessageKind, TooLarge};
 use crate::ids::{RequestId, RuleSetDigest};
 use crate::limits::{ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, REASONS_MAX};
 use crate::time::Timestamp;
-use rkyv::{Archive, Serialize};
 
 /// Declares the reasons for not screening: number, name, whether a later try may succeed.
 macro_rules! not_screened {
@@ -289,29 +288,31 @@ pub struct AuthorisationResponse {
     pub engine_us: u32,
 }
 
-/// An answer on the wire, in byte order. `WIRE.md` lists the offsets; a test compares.
-#[derive(Archive, Serialize, Default)]
-struct AnswerHead {
-    request_id: [u8; 16],
-    rule_set_digest: [u8; 16],
-    index: u64,
-    hold_until: i64,
-    epoch: u32,
-    staleness_ms: u32,
-    degraded: u32,
-    engine_us: u32,
-    retry_after_ms: u32,
-    score: i32,
-    engine: u16,
-    checked: u16,
-    reasons: [u16; REASONS_MAX],
-    screened: u8,
-    outcome: u8,
-    review: u8,
-    why: u8,
-    field: u8,
-    reasons_len: u8,
-    reserved: [u8; 6],
+codec::wire_struct! {
+    /// An answer on the wire, in byte order. `WIRE.md` lists the offsets; a test compares.
+    #[derive(Default)]
+    pub(crate) struct AnswerHead / ArchivedAnswerHead {
+        request_id: [u8; 16],
+        rule_set_digest: [u8; 16],
+        index: u64,
+        hold_until: i64,
+        epoch: u32,
+        staleness_ms: u32,
+        degraded: u32,
+        engine_us: u32,
+        retry_after_ms: u32,
+        score: i32,
+        engine: u16,
+        checked: u16,
+        reasons: [u16; REASONS_MAX],
+        screened: u8,
+        outcome: u8,
+        review: u8,
+        why: u8,
+        field: u8,
+        reasons_len: u8,
+        reserved: [u8; 6],
+    }
 }
 
 /// Bytes of an answer's message.

@@ -162,7 +162,7 @@ impl<'a> RequestView<'a> {
         Ok(view)
     }
 
-    /// Texts whose kind of value has one form.
+    /// Values whose kind has one form.
     fn check_forms(&self) -> Result<(), RequestError> {
         let texts = &self.texts;
         let check = |field: Field, text: Option<&str>, legal: fn(&str) -> bool| match text {
@@ -171,6 +171,10 @@ impl<'a> RequestView<'a> {
         };
         let short: fn(&str) -> bool = |text| text.len() <= PAYMENT_ID_BYTES_MAX;
         let account: fn(&str) -> bool = |text| crate::account::account(text).is_some();
+        if self.amount_minor().is_some_and(i64::is_negative) {
+            // Money that comes back is a kind of its own; a sum over signed amounts would hide what was spent.
+            return Err(fault(Field::AmountMinor, FieldFault::Form));
+        }
         check(Field::PaymentId, texts.payment_id, short)?;
         check(Field::OriginalPaymentId, texts.original_payment_id, short)?;
         check(Field::Domain, texts.domain, |text| contact::domain(text).is_some())?;

@@ -8,7 +8,6 @@ use crate::ids::{MemberName, Pseudonym, RequestId};
 use crate::limits::{ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, MEMBER_BYTES_MAX};
 use crate::response::Position;
 use crate::time::Timestamp;
-use rkyv::{Archive, Serialize};
 
 /// What the engine says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,31 +57,34 @@ pub struct ExchangeAnswer {
     pub said: Said,
 }
 
-#[derive(Archive, Serialize)]
-struct AnswerHead {
-    id: [u8; 16],
-    index: u64,
-    epoch: u32,
-    engine: u16,
-    said: u8,
-    refusal: u8,
+codec::wire_struct! {
+    struct AnswerHead / ArchivedAnswerHead {
+        id: [u8; 16],
+        index: u64,
+        epoch: u32,
+        engine: u16,
+        said: u8,
+        refusal: u8,
+    }
 }
 
-#[derive(Archive, Serialize)]
-struct DurableWire {
-    effective_from: i64,
-    peers: u16,
-    reserved: [u8; 6],
+codec::wire_struct! {
+    struct DurableWire / ArchivedDurableWire {
+        effective_from: i64,
+        peers: u16,
+        reserved: [u8; 6],
+    }
 }
 
-#[derive(Archive, Serialize)]
-struct FlagWire {
-    subject: [u8; 16],
-    registrar: [u8; MEMBER_BYTES_MAX],
-    raised_at: i64,
-    lifted_from: i64,
-    terms: TermsWire,
-    standing: u8,
+codec::wire_struct! {
+    struct FlagWire / ArchivedFlagWire {
+        subject: [u8; 16],
+        registrar: [u8; MEMBER_BYTES_MAX],
+        raised_at: i64,
+        lifted_from: i64,
+        terms: TermsWire,
+        standing: u8,
+    }
 }
 
 const NOT_LIFTED: i64 = i64::MIN;
@@ -191,4 +193,14 @@ impl ArchivedFlagWire {
             lifted_from: lifted_from.map(Timestamp::from_ms),
         })
     }
+}
+
+/// Where each field lies, for `WIRE.md`.
+#[cfg(test)]
+pub(crate) mod layouts {
+    use super::{AnswerHead, DurableWire, FlagWire};
+
+    pub(crate) const HEAD: &[(&str, usize, usize)] = AnswerHead::LAYOUT;
+    pub(crate) const DURABLE: &[(&str, usize, usize)] = DurableWire::LAYOUT;
+    pub(crate) const FLAG: &[(&str, usize, usize)] = FlagWire::LAYOUT;
 }

@@ -6,16 +6,19 @@
 mod answer;
 mod request;
 #[cfg(test)]
+pub(crate) use answer::layouts as answer_layouts;
+#[cfg(test)]
+pub(crate) use request::layouts as request_layouts;
+#[cfg(test)]
 mod tests;
 
 pub use answer::{ExchangeAnswer, FlagEntry, Said};
 pub use request::{ExchangeRequest, Operation, SubjectText};
 
-use crate::codec::Truncated;
+use crate::codec::{self, Truncated};
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish, codes};
 use crate::flag::{Methods, Scope, Terms};
 use crate::time::Timestamp;
-use rkyv::{Archive, Serialize};
 
 codes! {
     /// What is asked of the exchange.
@@ -96,19 +99,20 @@ impl From<Truncated> for ExchangeError {
     }
 }
 
-/// Terms on the wire and in records.
-#[derive(Archive, Serialize)]
-pub(crate) struct TermsWire {
-    wish: u8,
-    scope: u8,
-    reason: u8,
-    requested_by: u8,
-    authenticated_by: u8,
-    reserved: u8,
-    compromised: u16,
-    currency: u16,
-    amount_minor: i64,
-    valid_until: i64,
+codec::wire_struct! {
+    /// Terms on the wire and in records.
+    pub(crate) struct TermsWire / ArchivedTermsWire {
+        wish: u8,
+        scope: u8,
+        reason: u8,
+        requested_by: u8,
+        authenticated_by: u8,
+        reserved: u8,
+        compromised: u16,
+        currency: u16,
+        amount_minor: i64,
+        valid_until: i64,
+    }
 }
 
 impl TermsWire {
@@ -129,8 +133,14 @@ impl TermsWire {
     }
 }
 
+/// Reserved bytes are zero, so that a later version can give them a meaning.
+fn zero(reserved: &[u8]) -> Result<(), ExchangeError> {
+    if reserved.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(ExchangeError::Value("reserved")) }
+}
+
 impl ArchivedTermsWire {
     pub(crate) fn terms(&self) -> Result<Terms, ExchangeError> {
+        zero(&[self.reserved])?;
         Ok(Terms {
             wish: Wish::from_wire(self.wish).ok_or(ExchangeError::Value("wish"))?,
             scope: Scope::from_wire(self.scope, self.amount_minor.to_native(), self.currency.to_native())

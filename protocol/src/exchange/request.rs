@@ -1,6 +1,6 @@
 //! What is asked of the exchange.
 
-use super::{ExchangeError, OperationKind, TermsWire};
+use super::{ExchangeError, OperationKind, TermsWire, zero};
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
 use crate::flag::Terms;
@@ -9,7 +9,6 @@ use crate::ids::RequestId;
 use crate::personal::Personal;
 use crate::place::Country;
 use crate::response::ReasonCode;
-use rkyv::{Archive, Serialize};
 
 /// A subject as a desk types it.
 #[derive(Clone, PartialEq, Debug)]
@@ -66,26 +65,30 @@ pub struct ExchangeRequest {
     pub operation: Operation,
 }
 
-#[derive(Archive, Serialize)]
-struct RequestHead {
-    id: [u8; 16],
-    operation: u8,
-    reserved: [u8; 7],
+codec::wire_struct! {
+    struct RequestHead / ArchivedRequestHead {
+        id: [u8; 16],
+        operation: u8,
+        reserved: [u8; 7],
+    }
 }
 
-#[derive(Archive, Serialize, Default)]
-struct SubjectWire {
-    kind: u8,
-    reserved: u8,
-    country: u16,
+codec::wire_struct! {
+    #[derive(Default)]
+    struct SubjectWire / ArchivedSubjectWire {
+        kind: u8,
+        reserved: u8,
+        country: u16,
+    }
 }
 
-#[derive(Archive, Serialize)]
-struct LiftWire {
-    requested_by: u8,
-    authenticated_by: u8,
-    second_channel: u8,
-    reserved: u8,
+codec::wire_struct! {
+    struct LiftWire / ArchivedLiftWire {
+        requested_by: u8,
+        authenticated_by: u8,
+        second_channel: u8,
+        reserved: u8,
+    }
 }
 
 impl Operation {
@@ -113,6 +116,7 @@ fn write_subject(subject: &SubjectText, out: &mut Vec<u8>) {
 
 fn read_subject(bytes: &[u8]) -> Result<(SubjectText, &[u8]), ExchangeError> {
     let (wire, rest) = codec::read::<SubjectWire>(bytes)?;
+    zero(&[wire.reserved])?;
     let country = match wire.country.to_native() {
         0 => None,
         number => Some(Country::from_wire(number).ok_or(ExchangeError::Value("subject_country"))?),
@@ -154,6 +158,7 @@ impl ExchangeRequest {
     /// Reads a message of kind [`MessageKind::Exchange`].
     pub fn decode(message: &[u8]) -> Result<Self, ExchangeError> {
         let (head, rest) = codec::read::<RequestHead>(message)?;
+        zero(&head.reserved)?;
         let kind =
             OperationKind::from_wire(head.operation).ok_or(ExchangeError::Operation(head.operation))?;
         let (operation, rest) = match kind {
@@ -164,6 +169,7 @@ impl ExchangeRequest {
             }
             OperationKind::FlagLift => {
                 let (wire, rest) = codec::read::<LiftWire>(rest)?;
+                zero(&[wire.reserved])?;
                 let (subject, rest) = read_subject(rest)?;
                 let lift = Operation::FlagLift {
                     subject,
@@ -195,4 +201,15 @@ impl ExchangeRequest {
             Err(ExchangeError::Length)
         }
     }
+}
+
+/// Where each field lies, for `WIRE.md`.
+#[cfg(test)]
+pub(crate) mod layouts {
+    use super::{LiftWire, RequestHead, SubjectWire, TermsWire};
+
+    pub(crate) const HEAD: &[(&str, usize, usize)] = RequestHead::LAYOUT;
+    pub(crate) const TERMS: &[(&str, usize, usize)] = TermsWire::LAYOUT;
+    pub(crate) const SUBJECT: &[(&str, usize, usize)] = SubjectWire::LAYOUT;
+    pub(crate) const LIFT: &[(&str, usize, usize)] = LiftWire::LAYOUT;
 }

@@ -4,7 +4,6 @@ use super::{Origin, RecordDigest, RecordError};
 use crate::codec::{self, Truncated};
 use crate::ids::MemberName;
 use crate::limits::MEMBER_BYTES_MAX;
-use rkyv::{Archive, Serialize};
 
 /// What an engine signs once per commit: the head of its chain, and with it every record before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,17 +22,18 @@ pub struct Commit {
     pub signature: [u8; 64],
 }
 
-#[derive(Archive, Serialize)]
-struct CommitWire {
-    label: [u8; 16],
-    member: [u8; MEMBER_BYTES_MAX],
-    engine: u16,
-    reserved: u16,
-    epoch: u32,
-    first_sequence: u64,
-    last_sequence: u64,
-    head: [u8; 32],
-    signing_key: u32,
+codec::wire_struct! {
+    pub(super) struct CommitWire / ArchivedCommitWire {
+        label: [u8; 16],
+        member: [u8; MEMBER_BYTES_MAX],
+        engine: u16,
+        reserved: u16,
+        epoch: u32,
+        first_sequence: u64,
+        last_sequence: u64,
+        head: [u8; 32],
+        signing_key: u32,
+    }
 }
 
 /// What is signed begins with this, so that the signature is good for nothing else.

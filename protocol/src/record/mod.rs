@@ -22,7 +22,6 @@ use crate::flag::Terms;
 use crate::ids::{Actor, MemberName, Pseudonym, RequestId};
 use crate::limits::{MEMBER_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::time::Timestamp;
-use rkyv::{Archive, Serialize};
 
 /// Version of the record format.
 pub const RECORD_VERSION: u8 = 1;
@@ -125,43 +124,46 @@ pub struct Record {
     pub payload: Payload,
 }
 
-#[derive(Archive, Serialize)]
-struct RecordHead {
-    version: u8,
-    kind: u8,
-    flags: u8,
-    actor_role: u8,
-    engine: u16,
-    reserved: u16,
-    epoch: u32,
-    reserved_too: u32,
-    sequence: u64,
-    stamp: u64,
-    operation: [u8; 16],
-    previous: [u8; 32],
-    member: [u8; MEMBER_BYTES_MAX],
-    actor_member: [u8; MEMBER_BYTES_MAX],
+codec::wire_struct! {
+    struct RecordHead / ArchivedRecordHead {
+        version: u8,
+        kind: u8,
+        flags: u8,
+        actor_role: u8,
+        engine: u16,
+        reserved: u16,
+        epoch: u32,
+        reserved_too: u32,
+        sequence: u64,
+        stamp: u64,
+        operation: [u8; 16],
+        previous: [u8; 32],
+        member: [u8; MEMBER_BYTES_MAX],
+        actor_member: [u8; MEMBER_BYTES_MAX],
+    }
 }
 
 const MUST_UNDERSTAND: u8 = 1;
 const HAS_LEGAL_BASIS: u8 = 2;
 
-#[derive(Archive, Serialize)]
-struct RaisedWire {
-    subject: [u8; 16],
-    key_id: u16,
-    terms: TermsWire,
+codec::wire_struct! {
+    struct RaisedWire / ArchivedRaisedWire {
+        subject: [u8; 16],
+        key_id: u16,
+        terms: TermsWire,
+    }
 }
 
-#[derive(Archive, Serialize)]
-struct LiftedWire {
-    subject: [u8; 16],
-    raise: [u8; 32],
-    effective_from: i64,
-    key_id: u16,
-    requested_by: u8,
-    authenticated_by: u8,
-    second_channel: u8,
+codec::wire_struct! {
+    struct LiftedWire / ArchivedLiftedWire {
+        subject: [u8; 16],
+        raise: [u8; 32],
+        effective_from: i64,
+        key_id: u16,
+        requested_by: u8,
+        authenticated_by: u8,
+        second_channel: u8,
+    }
 }
 
 /// Bytes before a record's body: its length and checksum.
@@ -347,4 +349,13 @@ impl Record {
             payload: Payload::read(head.kind, head.flags & MUST_UNDERSTAND != 0, rest)?,
         })
     }
+}
+
+/// Where each field lies, for `WIRE.md`.
+#[cfg(test)]
+pub(crate) mod layouts {
+    pub(crate) const HEAD: &[(&str, usize, usize)] = super::RecordHead::LAYOUT;
+    pub(crate) const RAISED: &[(&str, usize, usize)] = super::RaisedWire::LAYOUT;
+    pub(crate) const LIFTED: &[(&str, usize, usize)] = super::LiftedWire::LAYOUT;
+    pub(crate) const COMMIT: &[(&str, usize, usize)] = super::commit::CommitWire::LAYOUT;
 }
