@@ -30,6 +30,12 @@ pub const EXPRESSION_BYTES_MAX: usize = 8_192;
 /// Deepest nesting of an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 
+/// Deepest nesting of a rule file's groups and lists. A rule needs seven.
+pub const YAML_DEPTH_MAX: usize = 16;
+
+/// Most points of one rule.
+pub const SCORE_MAX: i32 = 1_000;
+
 /// Rules in one set.
 pub const RULES_MAX: usize = 10_000;
 
@@ -60,4 +66,6 @@ pub const FLAG_DAYS_MAX: i64 = 5 * 366;
 const _: () =
     assert!(IDS_KEPT_MS >= EVENT_LATE_MS_MAX, "an id outlives every request that may still repeat it");
 const _: () = assert!(RULE_COST_MAX <= SET_COST_MAX && RULES_MAX < SET_COST_MAX as usize);
+const _: () =
+    assert!(RULES_MAX as i64 * SCORE_MAX as i64 <= i32::MAX as i64, "a sum of scores does not overflow");
 const _: () = assert!(VELOCITY_SPAN_MS_MAX > EVENT_LATE_MS_MAX + EVENT_EARLY_MS_MAX);

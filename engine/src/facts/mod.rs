@@ -9,8 +9,8 @@ use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex};
 use crate::velocity::{Event, Reading, Velocity};
 use jiff::tz::TimeZone;
 use money::Rates;
-use sparr_protocol::codes::Wish;
-use sparr_protocol::flag::Terms;
+use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
+use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::{Checked, CheckedKey, Degraded, Looked};
 use sparr_protocol::time::Timestamp;
@@ -64,6 +64,24 @@ impl ActingFlags {
     /// Whether any flag has this wish.
     pub fn wishes(&self, wish: Wish) -> bool {
         self.iter().any(|flag| flag.terms.wish == wish)
+    }
+
+    /// One flag of a wish, or none, for facts that are stated and not gathered.
+    fn stated(wish: Option<Wish>) -> Self {
+        let mut flags = Self::default();
+        if let (Some(wish), Some(registrar)) = (wish, MemberName::parse("stated")) {
+            let terms = Terms {
+                wish,
+                scope: Scope::Any,
+                reason: FlagReason::Precaution,
+                requested_by: RequestedBy::Person,
+                authenticated_by: AuthMethod::InPerson,
+                compromised: Methods::default(),
+                valid_until: Timestamp::from_ms(i64::MAX),
+            };
+            flags.push(ActingFlag { registrar, terms });
+        }
+        flags
     }
 
     fn push(&mut self, flag: ActingFlag) {
@@ -128,6 +146,20 @@ impl<'a> Facts<'a> {
         facts.observe(stores, gathering, readings);
         facts.readings = readings;
         facts
+    }
+
+    /// Facts as an example states them: no store is asked, and nothing is observed. `readings` has one place for each
+    /// reading of the plan.
+    pub fn stated(
+        request: &'a Request<'a>,
+        wanted: &'a Wanted<'a>,
+        keyring: &'a Keyring,
+        flag: Option<Wish>,
+        readings: &'a [Reading],
+    ) -> Self {
+        let flags = ActingFlags::stated(flag);
+        let (checked, degraded) = (Checked::default(), Degraded::default());
+        Self { request, flags, readings, wanted, keyring, checked, degraded }
     }
 
     /// One velocity reading.

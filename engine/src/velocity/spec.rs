@@ -83,7 +83,7 @@ pub struct ReadingSpec {
 }
 
 /// Place of a reading in [`Facts`](crate::facts::Facts).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReadingIndex(pub usize);
 
 /// Everything that one key's record is asked.
