@@ -1,0 +1,181 @@
+//! Evaluation: every rule that applies to a request, over atoms that are each asked once.
+//!
+//! Enforced and shadow rules go through the same function and the same answers; only the place of their hits differs.
+
+use super::compile::Answers;
+use super::interpret::Scene;
+use super::set::{Mode, Rule, RuleSet};
+use super::settings::end_of;
+use super::truth::Truth;
+use crate::facts::Facts;
+use crate::request::KeyName;
+use crate::velocity::spec::KindSet;
+use jiff::tz::TimeZone;
+use sparr_protocol::time::Timestamp;
+
+/// What an evaluation found; reused from request to request, so that it allocates only until it is warm.
+///
+/// Rules are named by their places in [`RuleSet::rules`], in rising order.
+#[derive(Debug, Default)]
+pub struct Hits {
+    /// Enforced rules that hit.
+    pub enforced: Vec<usize>,
+    /// Shadow rules that hit: they change nothing.
+    pub shadow: Vec<usize>,
+    /// Enforced rules in which a calculation failed: any of them might have hit.
+    pub errors: Vec<usize>,
+    /// Shadow rules in which a calculation failed: they change nothing.
+    pub shadow_errors: Vec<usize>,
+    answers: Answers,
+}
+
+impl Hits {
+    /// Forgets the last evaluation, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.enforced.clear();
+        self.shadow.clear();
+        self.errors.clear();
+        self.shadow_errors.clear();
+    }
+}
+
+/// What must be so before a rule's condition is asked.
+pub(super) struct Gate {
+    rule: usize,
+    /// Number of its condition in the program.
+    condition: usize,
+    kinds: KindSet,
+    /// The rule is evaluated before this time.
+    until: Timestamp,
+    /// `None` where the rule is for everybody.
+    rollout: Option<Rollout>,
+}
+
+/// A share of all payers, always the same ones.
+struct Rollout {
+    percent: u8,
+    /// BLAKE3 of the rule's id: another rule takes other payers.
+    key: [u8; blake3::KEY_LEN],
+}
+
+impl Rollout {
+    fn takes(&self, payer: &[u8; 16]) -> bool {
+        let digest = blake3::keyed_hash(&self.key, payer);
+        let (first, _) = digest.as_bytes().split_at(8);
+        let number = first.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        number % 100 < u64::from(self.percent)
+    }
+}
+
+/// The rules of a set that are not off.
+#[derive(Default)]
+pub(super) struct Gates {
+    enforced: Vec<Gate>,
+    shadow: Vec<Gate>,
+}
+
+impl Gates {
+    /// Adds the rule at a place; a rule that is off is left out.
+    pub(super) fn add(&mut self, at: usize, rule: &Rule, condition: usize, zone: &TimeZone) {
+        let gate = Gate {
+            rule: at,
+            condition,
+            kinds: rule.kinds,
+            until: rule.expires.map_or(Timestamp::from_ms(i64::MAX), |day| end_of(day, zone)),
+            rollout: (rule.rollout < 100).then(|| Rollout {
+                percent: rule.rollout,
+                key: *blake3::hash(rule.id.as_bytes()).as_bytes(),
+            }),
+        };
+        match rule.mode {
+            Mode::Off => {}
+            Mode::Shadow => self.shadow.push(gate),
+            Mode::Enforce => self.enforced.push(gate),
+        }
+    }
+
+    /// How many rules are evaluated.
+    pub(super) fn len(&self) -> usize {
+        self.enforced.len() + self.shadow.len()
+    }
+}
+
+/// The payer as rollouts know them, looked up when the first rule asks.
+pub(super) struct Payer<'f> {
+    facts: &'f Facts<'f>,
+    known: Option<[u8; 16]>,
+}
+
+impl<'f> Payer<'f> {
+    pub(super) fn of(facts: &'f Facts<'f>) -> Self {
+        Self { facts, known: None }
+    }
+
+    /// The first of person, card, account and device that the request carries, else the request itself.
+    fn bytes(&mut self) -> &[u8; 16] {
+        let facts = self.facts;
+        self.known.get_or_insert_with(|| {
+            [KeyName::Subject, KeyName::Card, KeyName::Account, KeyName::Device]
+                .into_iter()
+                .find_map(|name| facts.key(name))
+                .map_or_else(|| facts.request.view().request_id().0, |pseudonym| pseudonym.0)
+        })
+    }
+}
+
+impl Gate {
+    /// Whether the rule is evaluated for this request.
+    fn opens(&self, payer: &mut Payer<'_>, now: Timestamp) -> bool {
+        self.kinds.contains(payer.facts.request.view().kind())
+            && now < self.until
+            && self.rollout.as_ref().is_none_or(|rollout| rollout.takes(payer.bytes()))
+    }
+}
+
+impl RuleSet {
+    /// Evaluates every rule that applies to a request. Allocates nothing once `hits` has been used with this set.
+    pub fn evaluate(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
+        self.evaluate_enforced(facts, now, hits);
+        let Hits { shadow, shadow_errors, answers, .. } = hits;
+        self.ask(&self.gates.shadow, facts, now, answers, shadow, shadow_errors);
+    }
+
+    /// Evaluates the enforced rules alone: what an engine does that has no time left for shadows.
+    pub fn evaluate_enforced(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
+        hits.clear();
+        hits.answers.reset(&self.program);
+        let Hits { enforced, errors, answers, .. } = hits;
+        self.ask(&self.gates.enforced, facts, now, answers, enforced, errors);
+    }
+
+    fn ask(
+        &self,
+        gates: &[Gate],
+        facts: &Facts<'_>,
+        now: Timestamp,
+        answers: &mut Answers,
+        hits: &mut Vec<usize>,
+        errors: &mut Vec<usize>,
+    ) {
+        let scene = Scene { facts, lists: &self.lists, now };
+        let mut payer = Payer::of(facts);
+        for gate in gates.iter().filter(|gate| gate.opens(&mut payer, now)) {
+            match self.program.truth(gate.condition, scene, answers) {
+                Truth::True => hits.push(gate.rule),
+                Truth::Error(_) => errors.push(gate.rule),
+                Truth::False | Truth::Absent => {}
+            }
+        }
+    }
+
+    /// The rules that are evaluated for a request, enforced ones first.
+    pub(super) fn applying<'s>(
+        &'s self,
+        facts: &'s Facts<'_>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = usize> {
+        let mut payer = Payer::of(facts);
+        let gates = self.gates.enforced.iter().chain(&self.gates.shadow);
+        gates.filter(move |gate| gate.opens(&mut payer, now)).map(|gate| gate.rule)
+    }
+}

@@ -1,0 +1,343 @@
+//! Examples: requests that stand beside a rule and say whether it hits. They run whenever the set is loaded, against
+//! the compiled rule itself.
+
+use super::check::{duration_text, parse_key, parse_window};
+use super::compile::{Answers, Program};
+use super::diagnostic::{Code, Diagnostic};
+use super::explain::{parts, truth_text};
+use super::expression::Source;
+use super::fields::{self, entries, say_form};
+use super::interpret::Scene;
+use super::ir::{Condition, Visit, Visitor};
+use super::lists::Lists;
+use super::sources::Span;
+use super::truth::Truth;
+use super::yaml::{Node, Value};
+use crate::facts::money::Rates;
+use crate::facts::{Facts, Wanted};
+use crate::request::{Keyring, NetworkKey, Request};
+use crate::velocity::Reading;
+use crate::velocity::spec::{KeyExpr, KindSet, Measure, Plan, ReadingIndex};
+use jiff::tz::TimeZone;
+use sparr_protocol::codes::{Kind, Wish};
+use sparr_protocol::frame::Next;
+use sparr_protocol::ids::RequestId;
+use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
+use sparr_protocol::request::AuthorisationRequest;
+use sparr_protocol::text::SetError;
+use sparr_protocol::time::Timestamp;
+
+/// An example as it is written.
+pub(super) struct Example<'a> {
+    /// Where it begins.
+    at: Span,
+    /// Whether the rule should hit.
+    hits: bool,
+    /// Fields of the request: name, value, and where they stand.
+    fields: Vec<(&'a str, Span, &'a str, Span)>,
+    readings: Vec<Stated>,
+    flag: Option<Wish>,
+}
+
+/// A velocity reading as an example states it.
+struct Stated {
+    key: KeyExpr,
+    span_ms: i64,
+    measure: Measure,
+    value: i64,
+    at: Span,
+}
+
+/// What an example runs against.
+pub(super) struct Stage<'s> {
+    pub(super) source: &'s Source,
+    pub(super) condition: &'s Condition,
+    /// Number of the condition in the program.
+    pub(super) compiled: usize,
+    pub(super) kinds: KindSet,
+    pub(super) plan: &'s Plan,
+    pub(super) program: &'s Program,
+    pub(super) lists: &'s Lists,
+    pub(super) rates: &'s Rates,
+    pub(super) zone: &'s TimeZone,
+}
+
+/// The time of an example that names none: 2026-01-01 12:00 UTC, a Thursday.
+const EXAMPLE_TIME: Timestamp = Timestamp::from_ms(1_767_268_800_000);
+
+/// Fields that follow from others, and which those are.
+const FOLLOWS_FROM: &[(&str, &str)] = &[
+    ("hour", "`event_time`"),
+    ("weekday", "`event_time`"),
+    ("email_domain", "`email`"),
+    ("age_years", "`subject` and `event_time`"),
+    ("amount_base_minor", "`amount_minor` and `currency`"),
+];
+
+impl<'a> Example<'a> {
+    /// Reads `match: {…}` or `no_match: {…}`.
+    pub(super) fn read(node: &'a Node, report: &mut Vec<Diagnostic>) -> Option<Self> {
+        let group = entries(node, "an example", report)?;
+        let [(name @ ("match" | "no_match"), at, body)] = group[..] else {
+            let message = "an example is one `match` or one `no_match`, with a request behind it";
+            report.push(Diagnostic::new(
+                Code::ExampleForm,
+                group.first().map_or(node.at, |first| first.1),
+                message,
+            ));
+            return None;
+        };
+        let mut example =
+            Self { at, hits: name == "match", fields: Vec::new(), readings: Vec::new(), flag: None };
+        if matches!(body.is, Value::Nothing) {
+            return Some(example);
+        }
+        let before = report.len();
+        for (field, at, value) in entries(body, "an example's request", report)? {
+            match field {
+                "velocity" => example.read_velocity(value, report),
+                "flag" => {
+                    let wishes = ["verify", "deny"];
+                    example.flag = fields::one_of(value, "flag", &wishes, Wish::parse, report);
+                }
+                _ => {
+                    if let Some(text) = fields::text(value, field, report) {
+                        example.fields.push((field, at, text, value.at));
+                    }
+                }
+            }
+        }
+        // A misread example would only be found to disagree.
+        (report.len() == before).then_some(example)
+    }
+
+    /// `{ key: { window: { count: 9, sum: 100 } } }`.
+    fn read_velocity(&mut self, node: &Node, report: &mut Vec<Diagnostic>) {
+        let Value::Map(keys) = &node.is else {
+            return say_form(node, "`velocity` is a group of keys", report);
+        };
+        for (key_node, windows) in keys {
+            let Some(key) = key_text(key_node).and_then(|text| parse_key(&text)) else {
+                let message = "this is no key of velocity, such as card or \"[card, merchant]\"";
+                report.push(Diagnostic::new(Code::ExampleForm, key_node.at, message));
+                continue;
+            };
+            for (window, at, measures) in entries(windows, "a velocity key", report).unwrap_or_default() {
+                let Some(span_ms) = parse_window(window) else {
+                    let message = format!("`{window}` is no window, such as 10m or 24h");
+                    report.push(Diagnostic::new(Code::ExampleForm, at, message));
+                    continue;
+                };
+                for (name, at, value) in entries(measures, "a window", report).unwrap_or_default() {
+                    let measure = match name {
+                        "count" => Measure::Count,
+                        "sum" => Measure::Sum,
+                        _ => {
+                            let message = format!("a window has `count` and `sum`, not `{name}`");
+                            report.push(Diagnostic::new(Code::ExampleForm, at, message));
+                            continue;
+                        }
+                    };
+                    let number = |text: &str| text.parse().ok();
+                    if let Some(value) = fields::value(value, name, "a whole number", number, report) {
+                        self.readings.push(Stated { key, span_ms, measure, value, at });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the example; what does not agree is reported.
+    pub(super) fn run(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) {
+        let before = report.len();
+        let request = self.request(stage, report);
+        let readings = self.readings_of(stage, report);
+        if report.len() > before {
+            return;
+        }
+        let mut frame = Vec::new();
+        if let Err(fault) = request.encode(&mut frame) {
+            report.push(Diagnostic::new(Code::ExampleForm, self.at, format!("this is no request: {fault}")));
+            return;
+        }
+        let Next::Frame { frame, .. } = Next::parse(&frame, REQUEST_FRAME_BYTES_MAX) else { return };
+        let Ok((_, message)) = frame.open() else { return };
+        // Examples hold no real person's number, so their key is nobody's secret.
+        let keyring = Keyring::new(NetworkKey::new(0, Default::default()), None);
+        let request = match Request::parse(message, &keyring, request.event_time.date()) {
+            Ok(request) => request,
+            Err(refusal) => {
+                let name = refusal.field.map_or("", |field| field.name());
+                let at =
+                    self.fields.iter().find(|(field, ..)| *field == name).map_or(self.at, |field| field.3);
+                let why = refusal.why.name();
+                let message = if name.is_empty() {
+                    format!("this is no request: {why}")
+                } else {
+                    format!("`{name}` cannot be this: {why}")
+                };
+                report.push(Diagnostic::new(Code::ExampleForm, at, message));
+                return;
+            }
+        };
+        let wanted = Wanted {
+            plan: stage.plan,
+            observed_since: &[],
+            rates: stage.rates,
+            zone: stage.zone,
+            began: Timestamp::MIN,
+        };
+        let facts = Facts::stated(&request, &wanted, &keyring, self.flag, &readings);
+        let now = request.view().event_time();
+        let scene = Scene { facts: &facts, lists: stage.lists, now };
+        let mut answers = Answers::default();
+        answers.reset(stage.program);
+        let truth = stage.program.truth(stage.compiled, scene, &mut answers);
+        let runs = stage.kinds.contains(request.view().kind());
+        if (truth == Truth::True && runs) != self.hits {
+            report.push(self.disagreement(stage, scene, truth, runs));
+        }
+    }
+
+    /// The request that the example states. What it leaves out is absent, except for what every request has, and
+    /// the currency of an amount.
+    fn request(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) -> AuthorisationRequest {
+        let kind = Kind::ALL.iter().find(|kind| stage.kinds.contains(**kind));
+        let kind = kind.copied().unwrap_or(Kind::CardPayment);
+        let mut request = AuthorisationRequest::new(RequestId([1; 16]), kind, EXAMPLE_TIME);
+        for (name, at, text, value_at) in &self.fields {
+            // Messages call `subject.kind` and `subject.country` by names without a dot.
+            let result = request.set(name, text).or_else(|fault| match fault {
+                SetError::UnknownField { .. } => {
+                    request.set(&name.replace('.', "_"), text).map_err(|_| fault)
+                }
+                SetError::Value { .. } => Err(fault),
+            });
+            match result {
+                Ok(()) => {}
+                Err(SetError::UnknownField { nearest, .. }) => {
+                    let diagnostic = Diagnostic::new(
+                        Code::ExampleForm,
+                        *at,
+                        format!("a request has no field called `{name}`"),
+                    );
+                    let source = FOLLOWS_FROM.iter().find(|(field, _)| field == name);
+                    report.push(match (source, name.strip_prefix("flag.")) {
+                        (Some((_, from)), _) => {
+                            diagnostic.help(format!("`{name}` follows from {from}: set that"))
+                        }
+                        (None, Some(wish)) => diagnostic.help(format!("write `flag: {wish}`")),
+                        (None, None) => diagnostic.did_you_mean(nearest),
+                    });
+                }
+                Err(SetError::Value { expected, .. }) => {
+                    let message = format!("`{name}` is {expected}");
+                    report.push(Diagnostic::new(Code::ExampleForm, *value_at, message));
+                }
+            }
+        }
+        if request.amount_minor.is_some() {
+            request.currency.get_or_insert(stage.rates.base);
+        }
+        request
+    }
+
+    /// The readings that the example states; all others are absent.
+    fn readings_of(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) -> Vec<Reading> {
+        let read = ReadingsRead::of(stage.condition);
+        let mut readings = vec![Reading::Absent; stage.plan.readings()];
+        for stated in &self.readings {
+            let keys = stage.plan.keys().iter().filter(|plan| plan.key == stated.key);
+            let asked: Vec<_> = keys
+                .flat_map(|plan| &plan.readings)
+                .filter(|(index, spec)| {
+                    spec.span_ms == stated.span_ms && spec.measure == stated.measure && read.contains(*index)
+                })
+                .collect();
+            if asked.is_empty() {
+                let message = format!(
+                    "the rule does not read velocity({}, \"{}\").{}",
+                    stated.key.text(),
+                    duration_text(stated.span_ms),
+                    measure_name(stated.measure)
+                );
+                report.push(Diagnostic::new(Code::ExampleForm, stated.at, message));
+            }
+            asked.iter().for_each(|(index, _)| readings[index.0] = Reading::Exact(stated.value));
+        }
+        readings
+    }
+
+    fn disagreement(&self, stage: &Stage<'_>, scene: Scene<'_>, truth: Truth, runs: bool) -> Diagnostic {
+        let (message, label) = if self.hits {
+            ("the rule should hit this example, and does not", "should hit")
+        } else {
+            ("the rule should not hit this example, and does", "should not hit")
+        };
+        let diagnostic = Diagnostic::new(Code::Example, self.at, message).label(label);
+        if !runs {
+            let kind = scene.facts.request.view().kind().name();
+            return diagnostic.help(format!("the rule's `kinds` leave out `{kind}`"));
+        }
+        let diagnostic =
+            diagnostic.also(stage.source.whole(), format!("the condition comes to: {}", truth_text(truth)));
+        let parts = parts(stage.condition, &stage.source.text, scene);
+        // The condition as a whole has just been said.
+        let lines: Vec<_> = parts
+            .iter()
+            .skip(1)
+            .map(|part| format!("{}{}: {}", "  ".repeat(part.depth - 1), part.text, part.value))
+            .collect();
+        if lines.is_empty() {
+            return diagnostic;
+        }
+        diagnostic.help(format!("its parts come to:\n{}", lines.join("\n")))
+    }
+}
+
+/// A key of velocity as text: `card`, `"[card, merchant]"`, or the pair written as a list.
+fn key_text(node: &Node) -> Option<String> {
+    match &node.is {
+        Value::Scalar(text, _) => Some(text.clone()),
+        Value::List(pair) => {
+            let names: Option<Vec<&str>> = pair
+                .iter()
+                .map(|item| match &item.is {
+                    Value::Scalar(text, _) => Some(text.as_str()),
+                    Value::Nothing | Value::List(_) | Value::Map(_) | Value::Refused => None,
+                })
+                .collect();
+            Some(format!("[{}]", names?.join(", ")))
+        }
+        Value::Nothing | Value::Map(_) | Value::Refused => None,
+    }
+}
+
+const fn measure_name(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Count => "count",
+        Measure::Sum => "sum",
+    }
+}
+
+/// The readings that one condition asks for.
+#[derive(Default)]
+struct ReadingsRead(Vec<ReadingIndex>);
+
+impl ReadingsRead {
+    fn of(condition: &Condition) -> Self {
+        let mut read = Self::default();
+        condition.visit(&mut read);
+        read
+    }
+
+    fn contains(&self, index: ReadingIndex) -> bool {
+        self.0.contains(&index)
+    }
+}
+
+impl Visitor for ReadingsRead {
+    fn reading(&mut self, index: ReadingIndex) {
+        self.0.push(index);
+    }
+}

@@ -1,0 +1,276 @@
+//! Loading: all files of a set at once, all or nothing.
+
+use super::check::{self, Checked};
+use super::compile::Program;
+use super::diagnostic::{Code, Diagnostic};
+use super::evaluate::Gates;
+use super::example::Stage;
+use super::expression::{self, Expr};
+use super::file::{self, Draft, RuleFile};
+use super::lists::{Library, Lists};
+use super::reasons::{self, ReasonTable};
+use super::set::{Location, Mode, Rule, RuleSet, set_cost};
+use super::settings::Settings;
+use super::sources::{Sources, Span};
+use super::{digest, lint, yaml};
+use crate::limits::{READINGS_MAX, RULES_MAX, SET_COST_MAX};
+use crate::velocity::spec::Plan;
+use sparr_protocol::response::ReasonCode;
+use sparr_protocol::text::nearest;
+use std::collections::HashMap;
+
+/// What became of loading.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The set; none where any finding is an error.
+    pub set: Option<RuleSet>,
+    /// Every finding: all errors of all files, or the warnings about a set that loads. By file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Every error of every file at once, or the rule set together with its warnings.
+pub fn load(sources: &Sources) -> Loaded {
+    let mut report = Vec::new();
+    let set = attempt(sources, &mut report);
+    report.sort_by_key(|diagnostic| diagnostic.primary.at);
+    Loaded { set, diagnostics: report }
+}
+
+/// A rule on its way: its draft, and as much as was understood of it.
+struct Candidate<'a> {
+    draft: &'a Draft<'a>,
+    reason: Option<ReasonCode>,
+    expr: Option<Expr>,
+    checked: Option<Checked>,
+    /// Number of the condition in its group's program.
+    compiled: Option<usize>,
+}
+
+/// Rules that are evaluated together: those in use, or those that are off, which must not cost the others anything.
+#[derive(Default)]
+struct Group {
+    plan: Plan,
+    program: Program,
+}
+
+/// What candidates are checked against, and what they ask of it.
+struct Workshop {
+    reasons: ReasonTable,
+    library: Library,
+    settings: Settings,
+    live: Group,
+    parked: Group,
+}
+
+fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
+    let all: Vec<_> = sources.files().collect();
+    let (rule_files, others) = all.split_at(sources.rules.len());
+    let ((reasons_id, reasons_file), list_files) = others.split_last()?;
+
+    let trees: Vec<_> = rule_files
+        .iter()
+        .filter_map(|(id, file)| Some((*id, file, yaml::parse(*id, &file.text, report)?)))
+        .collect();
+    let files: Vec<RuleFile<'_>> =
+        trees.iter().map(|(id, file, tree)| file::read(*id, &file.text, tree, report)).collect();
+    let mut workshop = Workshop {
+        reasons: reasons::read(*reasons_id, &reasons_file.text, report),
+        library: Library::read(list_files.iter().copied(), report),
+        settings: settings(&files, report),
+        live: Group::default(),
+        parked: Group::default(),
+    };
+    let drafts: Vec<&Draft<'_>> = files.iter().flat_map(|file| &file.rules).collect();
+    check_names(&drafts, report);
+    let candidates: Vec<_> =
+        drafts.into_iter().map(|draft| candidate(draft, &mut workshop, report)).collect();
+
+    let before = errors(report);
+    let lists = workshop.library.build(&workshop.settings.zone, report);
+    if errors(report) == before {
+        try_examples(&candidates, &workshop, &lists, report);
+    }
+    check_bounds(&candidates, &workshop.live, report);
+    if errors(report) > 0 { None } else { assemble(sources, candidates, workshop, lists, report) }
+}
+
+fn errors(report: &[Diagnostic]) -> usize {
+    report.iter().filter(|diagnostic| diagnostic.is_error()).count()
+}
+
+/// The `set:` group of the one file that has it.
+fn settings(files: &[RuleFile<'_>], report: &mut Vec<Diagnostic>) -> Settings {
+    let mut groups = files.iter().filter_map(|file| file.settings.as_ref());
+    let Some((settings, first)) = groups.next() else { return Settings::default() };
+    for (_, at) in groups {
+        let (here, there) = (Span { end: at.start, ..*at }, Span { end: first.start, ..*first });
+        report.push(
+            Diagnostic::new(Code::Settings, here, "one file of a set has the group `set`")
+                .also(there, "it is here already"),
+        );
+    }
+    settings.clone()
+}
+
+/// Every rule has a name of its own.
+fn check_names(drafts: &[&Draft<'_>], report: &mut Vec<Diagnostic>) {
+    let mut known: HashMap<&str, Span> = HashMap::new();
+    for draft in drafts.iter().filter(|draft| !draft.id.is_empty()) {
+        match known.get(draft.id) {
+            Some(first) => report.push(
+                Diagnostic::new(
+                    Code::DuplicateId,
+                    draft.at,
+                    format!("a second rule is called `{}`", draft.id),
+                )
+                .also(*first, "the first one"),
+            ),
+            None => drop(known.insert(draft.id, draft.at)),
+        }
+    }
+}
+
+fn candidate<'a>(
+    draft: &'a Draft<'a>,
+    workshop: &mut Workshop,
+    report: &mut Vec<Diagnostic>,
+) -> Candidate<'a> {
+    let reason = draft.reason.and_then(|(name, at)| reason(name, at, &workshop.reasons, report));
+    let mut candidate = Candidate { draft, reason, expr: None, checked: None, compiled: None };
+    let Some(source) = &draft.when else { return candidate };
+    candidate.expr = expression::parse(source, report);
+    let Some(expr) = &candidate.expr else { return candidate };
+    let Workshop { library, live, parked, .. } = workshop;
+    let group = if draft.mode == Mode::Off { parked } else { live };
+    candidate.checked = check::check(source, expr, library, &mut group.plan, report);
+    let Some(Checked { condition, .. }) = &candidate.checked else { return candidate };
+    if let Some(action) = draft.action {
+        check::check_separation(source, condition, action, report);
+    }
+    candidate.compiled = Some(group.program.add(condition));
+    candidate
+}
+
+/// The number of a rule's reason.
+fn reason(name: &str, at: Span, reasons: &ReasonTable, report: &mut Vec<Diagnostic>) -> Option<ReasonCode> {
+    if reasons::is_built_in(name) {
+        report.push(
+            Diagnostic::new(Code::Reason, at, format!("the engine itself gives the reason `{name}`"))
+                .help("a rule gives a reason of its own, so that the two can be told apart"),
+        );
+        return None;
+    }
+    let reason = reasons.named(name);
+    if reason.is_none() {
+        let names = reasons.iter().map(|reason| reason.name.as_str());
+        let near = nearest(name, names.filter(|name| !reasons::is_built_in(name)));
+        let diagnostic = Diagnostic::new(Code::Reason, at, format!("no reason is called `{name}`"));
+        report.push(match near {
+            Some(_) => diagnostic.did_you_mean(near),
+            None => diagnostic.help("reasons are named in reasons.toml; a new one takes a new number"),
+        });
+    }
+    reason.map(|reason| reason.code)
+}
+
+/// The set as a whole fits what an engine evaluates in time.
+fn check_bounds(candidates: &[Candidate<'_>], live: &Group, report: &mut Vec<Diagnostic>) {
+    let Some(last) = candidates.last() else { return };
+    let mut bound = |count: usize, most: usize, what: &str| {
+        if count > most {
+            let message = format!("the set has {count} {what}; at most {most}");
+            report.push(Diagnostic::new(Code::SetBounds, last.draft.at, message));
+        }
+    };
+    bound(candidates.len(), RULES_MAX, "rules");
+    bound(live.plan.readings(), READINGS_MAX, "different velocity readings");
+    let evaluated = candidates.iter().filter(|candidate| candidate.draft.mode != Mode::Off).count();
+    bound(set_cost(&live.program, evaluated) as usize, SET_COST_MAX as usize, "distinct questions and rules");
+}
+
+/// Every example against its own rule, by the closures that will decide.
+fn try_examples(
+    candidates: &[Candidate<'_>],
+    workshop: &Workshop,
+    lists: &Lists,
+    report: &mut Vec<Diagnostic>,
+) {
+    let rates = workshop.settings.rates();
+    for Candidate { draft, checked, compiled, .. } in candidates {
+        let group = if draft.mode == Mode::Off { &workshop.parked } else { &workshop.live };
+        if let (Some(source), Some(checked), Some(compiled)) = (&draft.when, checked, compiled) {
+            let stage = Stage {
+                source,
+                condition: &checked.condition,
+                compiled: *compiled,
+                kinds: draft.kinds,
+                plan: &group.plan,
+                program: &group.program,
+                lists,
+                rates: &rates,
+                zone: &workshop.settings.zone,
+            };
+            draft.examples.iter().for_each(|example| example.run(&stage, report));
+        }
+    }
+}
+
+/// Puts the set together, and says what loads but was probably not meant.
+fn assemble(
+    sources: &Sources,
+    candidates: Vec<Candidate<'_>>,
+    workshop: Workshop,
+    lists: Lists,
+    report: &mut Vec<Diagnostic>,
+) -> Option<RuleSet> {
+    let Workshop { reasons, library, settings, live, .. } = workshop;
+    let mut rules = Vec::with_capacity(candidates.len());
+    let mut exprs = Vec::with_capacity(candidates.len());
+    let mut places = Vec::with_capacity(candidates.len());
+    let mut gates = Gates::default();
+    for (at, Candidate { draft, reason, expr, checked, compiled }) in candidates.into_iter().enumerate() {
+        let Checked { condition, cost } = checked?;
+        let source = draft.when.as_ref()?;
+        let file = sources.file(draft.at.file);
+        let position = file.position(draft.at.start);
+        let rule = Rule {
+            id: draft.id.into(),
+            description: draft.description.into(),
+            owner: draft.owner.map(Into::into),
+            mode: draft.mode,
+            rollout: draft.rollout,
+            action: draft.action?,
+            reason: reason?,
+            kinds: draft.kinds,
+            expires: draft.expires.map(|(day, _)| day),
+            when: source.text.clone(),
+            cost,
+            location: Location { file: file.name.clone(), line: position.line, column: position.column },
+            expires_at: draft.expires.map(|(_, at)| at),
+            condition,
+        };
+        gates.add(at, &rule, compiled?, &settings.zone);
+        lint::rule(draft, source, &rule, report);
+        rules.push(rule);
+        exprs.push(expr?);
+        places.push(draft.at);
+    }
+    lint::duplicates(&rules, &places, report);
+    lint::unused(&library, report);
+    let mut forms: Vec<_> = rules.iter().zip(&exprs).collect();
+    let mut used: Vec<_> = library.used().collect();
+    let digest = digest::digest(&mut forms, &mut used, &reasons, &settings);
+    Some(RuleSet {
+        rules,
+        reasons,
+        lists,
+        program: live.program,
+        gates,
+        plan: live.plan,
+        thresholds: settings.thresholds,
+        rates: settings.rates(),
+        rates_date: settings.rates_date,
+        zone: settings.zone,
+        digest,
+    })
+}
