@@ -6,6 +6,7 @@ use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::time::Timestamp;
 
 /// Flags by subject.
+#[derive(Default)]
 pub struct FlagSet {
     by_subject: DashMap<Pseudonym, Flags, foldhash::fast::RandomState>,
 }
@@ -20,12 +21,6 @@ pub struct FlagSize {
     pub subjects: usize,
     /// Subjects with a flag that acts.
     pub active: usize,
-}
-
-impl Default for FlagSet {
-    fn default() -> Self {
-        Self { by_subject: DashMap::default() }
-    }
 }
 
 impl FlagSet {
