@@ -55,6 +55,7 @@ impl Hasher for PlaceHasher {
 pub struct Velocity {
     records: DashMap<Place, Record, BuildHasherDefault<PlaceHasher>>,
     keys: AtomicUsize,
+    heap_bytes: AtomicUsize,
     keys_max: usize,
 }
 
@@ -70,7 +71,12 @@ pub struct VelocitySize {
 impl Velocity {
     /// An empty table that keeps at most `keys_max` keys.
     pub fn new(keys_max: usize) -> Self {
-        Self { records: DashMap::default(), keys: AtomicUsize::new(0), keys_max }
+        Self {
+            records: DashMap::default(),
+            keys: AtomicUsize::new(0),
+            heap_bytes: AtomicUsize::new(0),
+            keys_max,
+        }
     }
 
     /// Adds an event to a key and reads every window that the rules ask of it, the event included.
@@ -88,7 +94,13 @@ impl Velocity {
         match self.records.entry(Place::of(plan.key, first, second)) {
             Entry::Occupied(mut entry) => {
                 if counted {
+                    let before = entry.get().heap_bytes();
                     entry.get_mut().observe(event, plan.horizon_ms);
+                    // Records only grow; most events find room.
+                    let grown = entry.get().heap_bytes() - before;
+                    if grown > 0 {
+                        self.heap_bytes.fetch_add(grown, Ordering::Relaxed);
+                    }
                 }
                 Self::read_all(entry.get(), plan, event.time, readings);
             }
@@ -100,6 +112,7 @@ impl Velocity {
                 Self::read_all(&record, plan, event.time, readings);
                 if counted && self.keys.load(Ordering::Relaxed) < self.keys_max {
                     self.keys.fetch_add(1, Ordering::Relaxed);
+                    self.heap_bytes.fetch_add(record.heap_bytes(), Ordering::Relaxed);
                     entry.insert(record);
                 } else if counted {
                     Self::say_capped(plan, readings);
@@ -140,19 +153,20 @@ impl Velocity {
     /// Forgets the keys whose newest event is older than the horizon. Shard by shard: a caller on the decision
     /// path waits for one shard at most.
     pub fn forget_before(&self, time: Timestamp) {
-        let mut kept = 0;
         self.records.retain(|_, record| {
             let keep = record.newest() > time;
-            kept += usize::from(keep);
+            if !keep {
+                self.keys.fetch_sub(1, Ordering::Relaxed);
+                self.heap_bytes.fetch_sub(record.heap_bytes(), Ordering::Relaxed);
+            }
             keep
         });
-        self.keys.store(kept, Ordering::Relaxed);
     }
 
     /// How many keys there are and what they take.
     pub fn size(&self) -> VelocitySize {
         let slot = size_of::<Place>() + size_of::<Record>() + 1;
-        let heap: usize = self.records.iter().map(|record| record.heap_bytes()).sum();
-        VelocitySize { keys: self.records.len(), bytes: self.records.capacity() * slot + heap }
+        let heap = self.heap_bytes.load(Ordering::Relaxed);
+        VelocitySize { keys: self.keys.load(Ordering::Relaxed), bytes: self.records.capacity() * slot + heap }
     }
 }

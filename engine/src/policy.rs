@@ -1,0 +1,64 @@
+//! What the member has decided for itself: required fields, what to do where nobody can be asked, patience.
+
+use crate::decision::VerifyUnavailable;
+use sparr_protocol::codes::Kind;
+use sparr_protocol::field::Field;
+use sparr_protocol::view::RequestView;
+
+/// One requirement: at least one of these fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    any_of: Vec<Field>,
+}
+
+impl Requirement {
+    /// From configuration: field names with `|` between alternatives.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let any_of: Result<Vec<Field>, String> = text
+            .split('|')
+            .map(|name| match Field::parse(name.trim()).filter(|field| Field::OPTIONAL.contains(field)) {
+                Some(field) => Ok(field),
+                None => Err(format!("no optional field is called {:?}", name.trim())),
+            })
+            .collect();
+        Ok(Self { any_of: any_of? })
+    }
+
+    /// The alternatives.
+    pub fn fields(&self) -> &[Field] {
+        &self.any_of
+    }
+}
+
+/// Required fields by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Required([Vec<Requirement>; Kind::ALL.len()]);
+
+impl Required {
+    /// Sets what a kind requires.
+    pub fn set(&mut self, kind: Kind, requirements: Vec<Requirement>) {
+        self.0[kind as usize - 1] = requirements;
+    }
+
+    /// What a kind requires.
+    pub fn of(&self, kind: Kind) -> &[Requirement] {
+        &self.0[kind as usize - 1]
+    }
+
+    /// The first field that a request should carry and does not.
+    pub fn missing(&self, view: &RequestView<'_>) -> Option<Field> {
+        let unmet = |requirement: &&Requirement| !requirement.any_of.iter().any(|field| view.has(*field));
+        self.of(view.kind()).iter().find(unmet).and_then(|requirement| requirement.any_of.first().copied())
+    }
+}
+
+/// The member's own decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Fields that a kind of payment must carry to be screened.
+    pub required: Required,
+    /// What to do about a `verify` flag where the payer cannot be asked.
+    pub verify_unavailable: VerifyUnavailable,
+    /// How long a lift that no second channel confirmed waits before it takes effect, ms.
+    pub cooling_off_ms: i64,
+}

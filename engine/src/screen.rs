@@ -1,0 +1,273 @@
+//! The decision path: bytes in, answer out. Newcomers start here.
+//!
+//! Everything comes in as an argument: the state, the rule set, the time. Nothing here waits, reads a clock, touches
+//! a file or keeps anything but what [`State`] is for.
+
+use crate::decision::{self, Floor};
+use crate::facts::{Facts, Gathering, Wanted};
+use crate::ids::{Binding, BodyDigest, CallerNo, Known};
+use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
+use crate::request::Request;
+use crate::rules::Hits;
+use crate::state::{ActiveRules, Moment, State};
+use crate::velocity::Reading;
+use sparr_protocol::field::Field;
+use sparr_protocol::ids::RequestId;
+use sparr_protocol::response::{
+    AuthorisationResponse, Checked, Decided, Degraded, NotScreened, ReasonCode, Why,
+};
+use sparr_protocol::time::Timestamp;
+use sparr_protocol::view::RequestView;
+use std::hash::{BuildHasher as _, Hasher as _};
+
+/// What a screening needs beside the state, reused from request to request so that it allocates nothing.
+#[derive(Default)]
+pub struct Scratch {
+    readings: Vec<Reading>,
+    hits: Hits,
+    ranked: Vec<(u16, ReasonCode)>,
+}
+
+impl Scratch {
+    /// The rules that the last screened request hit, for counting.
+    pub fn hits(&self) -> &Hits {
+        &self.hits
+    }
+}
+
+/// The stages of a screening, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Bytes to a validated request with pseudonyms.
+    Parse,
+    /// Id, clock, required fields.
+    Admit,
+    /// Flags and velocity.
+    Gather,
+    /// Rules.
+    Evaluate,
+    /// Hits, score and floor to a decision.
+    Decide,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 5] = [Self::Parse, Self::Admit, Self::Gather, Self::Evaluate, Self::Decide];
+
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Admit => "admit",
+            Self::Gather => "gather",
+            Self::Evaluate => "evaluate",
+            Self::Decide => "decide",
+        }
+    }
+}
+
+/// Hears when a stage has ended. The server times with it; tests ignore it.
+pub trait StageObserver {
+    /// A stage has ended.
+    fn ended(&mut self, stage: Stage);
+}
+
+/// An observer that hears nothing.
+pub struct Unobserved;
+
+impl StageObserver for Unobserved {
+    fn ended(&mut self, _: Stage) {}
+}
+
+/// Who asks, when, and how long the request has waited since it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The calling member.
+    pub caller: CallerNo,
+    /// The time.
+    pub moment: Moment,
+    /// Microseconds since the request's bytes were read.
+    pub waited_us: u32,
+}
+
+/// Screens one message of kind [`Screen`](sparr_protocol::frame::MessageKind::Screen).
+pub fn screen(
+    message: &[u8],
+    asked: Asked,
+    state: &State,
+    rules: Option<&ActiveRules>,
+    scratch: &mut Scratch,
+    observer: &mut impl StageObserver,
+) -> AuthorisationResponse {
+    scratch.hits.clear();
+    let unanswered = |id: RequestId, not_screened: NotScreened| AuthorisationResponse {
+        request_id: id,
+        answer: Err(not_screened),
+        rule_set_digest: rules.map(|active| active.set.digest()).unwrap_or_default(),
+        position: state.position(),
+        staleness_ms: state.staleness_ms(),
+        degraded: Degraded::default(),
+        checked: Checked::default(),
+        engine_us: 0,
+    };
+
+    let id = message.first_chunk().map_or(RequestId::UNREADABLE, |id| RequestId(*id));
+    let request = match Request::parse(message, &state.keyring, asked.moment.today) {
+        Ok(request) => request,
+        Err(not_screened) => return unanswered(id, not_screened),
+    };
+    observer.ended(Stage::Parse);
+
+    let now = state.seeing(asked.moment, request.view().event_time());
+    let binding = binding(&request, state);
+    match admit(&request, asked, now, binding, state) {
+        Ok(None) => {}
+        Ok(Some(repeated)) => return repeated,
+        Err(not_screened) => return unanswered(id, not_screened),
+    }
+    let admitted = Admitted { id, caller: asked.caller, state };
+    let Some(rules) = rules else { return unanswered(id, Why::NoRules.into()) };
+    if let Err(not_screened) = check(&request, now, state) {
+        return unanswered(id, not_screened);
+    }
+    observer.ended(Stage::Admit);
+
+    let wanted = Wanted {
+        plan: rules.set.plan(),
+        observed_since: &rules.observed_since,
+        rates: rules.set.rates(),
+        zone: rules.set.zone(),
+        began: state.began(),
+    };
+    scratch.readings.clear();
+    scratch.readings.resize(wanted.plan.readings(), Reading::Absent);
+    let facts = Facts::gather(
+        &request,
+        &state.stores,
+        &wanted,
+        &state.keyring,
+        now,
+        Gathering::Observe,
+        &mut scratch.readings,
+    );
+    observer.ended(Stage::Gather);
+
+    rules.set.evaluate(&facts, now, &mut scratch.hits);
+    observer.ended(Stage::Evaluate);
+
+    let of_this_payment = authentication_is_of_this_payment(&request, asked.caller, binding, state);
+    let floor = Floor::of(&facts, now, state.policy.verify_unavailable, of_this_payment);
+    let decided: Result<Decided, Why> = decision::fold(&rules.set, &scratch.hits, floor, &mut scratch.ranked);
+    let response = AuthorisationResponse {
+        answer: decided.map_err(NotScreened::from),
+        degraded: facts.degraded,
+        checked: facts.checked,
+        ..unanswered(id, Why::RuleError.into())
+    };
+    admitted.answered(response);
+    observer.ended(Stage::Decide);
+    response
+}
+
+/// A request whose id is reserved: it is given back unless an answer is kept under it.
+struct Admitted<'a> {
+    id: RequestId,
+    caller: CallerNo,
+    state: &'a State,
+}
+
+impl Admitted<'_> {
+    fn answered(self, response: AuthorisationResponse) {
+        self.state.ids.answer(self.id, self.caller, response);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.state.ids.release(self.id, self.caller);
+    }
+}
+
+/// Looks the id up: `Some` is the answer that the same request got before.
+fn admit(
+    request: &Request<'_>,
+    asked: Asked,
+    now: Timestamp,
+    binding: Binding,
+    state: &State,
+) -> Result<Option<AuthorisationResponse>, NotScreened> {
+    let view = request.view();
+    if !state.is_ready() {
+        return Err(Why::NotReady.into());
+    }
+    if view.deadline_us() != 0 && asked.waited_us > view.deadline_us() {
+        return Err(Why::DeadlinePassed.into());
+    }
+    let body = body_digest(view, state);
+    match state.ids.reserve(view.request_id(), asked.caller, body, binding, view.event_time(), now) {
+        Known::Reserved => Ok(None),
+        Known::Answered(answer) => Ok(Some(answer)),
+        // Another core will have answered it in a moment: a retry gets that answer.
+        Known::InFlight => Err(NotScreened { retry_after_ms: 1, ..Why::Overloaded.into() }),
+        Known::Conflict => Err(NotScreened { field: Some(Field::RequestId), ..Why::IdConflict.into() }),
+        Known::Forgotten => Err(NotScreened { field: Some(Field::EventTime), ..Why::TimeSkew.into() }),
+    }
+}
+
+/// The engine's clock, the member's required fields, and the freshness of the state.
+fn check(request: &Request<'_>, now: Timestamp, state: &State) -> Result<(), NotScreened> {
+    let view = request.view();
+    if !(-EVENT_EARLY_MS_MAX..=EVENT_LATE_MS_MAX).contains(&now.ms_since(view.event_time())) {
+        return Err(NotScreened { field: Some(Field::EventTime), ..Why::TimeSkew.into() });
+    }
+    if let Some(missing) = state.policy.required.missing(view) {
+        return Err(NotScreened { field: Some(missing), ..Why::FieldMissing.into() });
+    }
+    if view.max_staleness_ms() != 0 && state.staleness_ms() > view.max_staleness_ms() {
+        return Err(Why::Stale.into());
+    }
+    Ok(())
+}
+
+/// Whether the request's authentication answers a challenge of this payment: it names no request, itself, or one
+/// that this engine knows to have been about the same payer, amount and payee (dynamic linking, as article 5 of the
+/// technical standards on strong customer authentication asks for).
+fn authentication_is_of_this_payment(
+    request: &Request<'_>,
+    caller: CallerNo,
+    binding: Binding,
+    state: &State,
+) -> bool {
+    match request.view().auth_of_request_id() {
+        None => true,
+        Some(id) => id == request.view().request_id() || state.ids.was_about(id, caller, binding),
+    }
+}
+
+/// A digest of the content, without what a retry may change. It lives in memory only, under a seed of this process.
+fn body_digest(view: &RequestView<'_>, state: &State) -> BodyDigest {
+    let (before, rest) = view.message().split_at(RequestView::CONTROL_BYTES.start);
+    let mut hasher = state.seed.build_hasher();
+    hasher.write(before);
+    hasher.write(&rest[RequestView::CONTROL_BYTES.len()..]);
+    BodyDigest(hasher.finish())
+}
+
+/// Payer, amount, currency and payee of a payment.
+fn binding(request: &Request<'_>, state: &State) -> Binding {
+    let view = request.view();
+    let mut hasher = state.seed.build_hasher();
+    let mut text = |text: Option<&str>| {
+        hasher.write_u8(text.map_or(0, |_| 1));
+        hasher.write(text.unwrap_or_default().as_bytes());
+    };
+    text(view.payee_account());
+    text(view.merchant_id());
+    hasher.write_i64(view.amount_minor().unwrap_or(i64::MIN));
+    hasher.write_u16(view.currency().map_or(0, |currency| currency.wire()));
+    if let Some(subject) = request.subject() {
+        hasher.write(&subject.current.1.0);
+    }
+    Binding(hasher.finish())
+}

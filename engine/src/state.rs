@@ -1,0 +1,264 @@
+//! Everything that an engine knows: stores, kept ids, keys, policy, the active rule set, and where in the journal
+//! it stands. `apply` is the only way in for the exchange's records.
+
+use crate::facts::Stores;
+use crate::flags::{FlagSet, Raise, Version};
+use crate::ids::Ids;
+use crate::policy::Policy;
+use crate::request::Keyring;
+use crate::rules::RuleSet;
+use crate::velocity::Velocity;
+use arc_swap::{ArcSwapOption, Guard};
+use sparr_protocol::record::{Payload, Record, RecordDigest};
+use sparr_protocol::response::Position;
+use sparr_protocol::time::{Date, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// The time as the shell's clock gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Now.
+    pub now: Timestamp,
+    /// Today in Sweden: the century of a short personal number turns with it.
+    pub today: Date,
+}
+
+/// Which clock judges expiry, lateness and windows.
+#[derive(Debug)]
+pub enum EngineClock {
+    /// The machine's.
+    Wall {
+        /// When the engine began to see requests.
+        began: Timestamp,
+    },
+    /// The highest event time seen: for demonstrations with old rows. Backtests will use it too.
+    Event {
+        /// The first event's time; the largest number before it.
+        first: AtomicI64,
+        /// The highest; the smallest number before the first.
+        highest: AtomicI64,
+    },
+}
+
+impl EngineClock {
+    /// A clock of event times that has not begun.
+    pub fn event() -> Self {
+        Self::Event { first: AtomicI64::new(i64::MAX), highest: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Now, having seen a request of this event time.
+    fn seeing(&self, wall: Timestamp, event_time: Timestamp) -> Timestamp {
+        match self {
+            Self::Wall { .. } => wall,
+            Self::Event { first, highest } => {
+                let ms = event_time.ms();
+                if highest.load(Ordering::Relaxed) == i64::MIN {
+                    first.fetch_min(ms, Ordering::Relaxed);
+                }
+                Timestamp::from_ms(highest.fetch_max(ms, Ordering::Relaxed).max(ms))
+            }
+        }
+    }
+
+    /// Now, where no request is at hand.
+    fn now(&self, wall: Timestamp) -> Timestamp {
+        match self {
+            Self::Wall { .. } => wall,
+            Self::Event { highest, .. } => match highest.load(Ordering::Relaxed) {
+                i64::MIN => wall,
+                ms => Timestamp::from_ms(ms),
+            },
+        }
+    }
+
+    /// When the engine began to see requests.
+    fn began(&self) -> Timestamp {
+        match self {
+            Self::Wall { began } => *began,
+            Self::Event { first, .. } => Timestamp::from_ms(first.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// The rule set that decides, and from when on each of its velocity keys has been observed.
+pub struct ActiveRules {
+    /// The rules.
+    pub set: RuleSet,
+    /// By key of the set's plan.
+    pub observed_since: Vec<Timestamp>,
+}
+
+/// A record that cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// It must be understood and is not: going on without it could leave somebody unprotected.
+    #[error("record of kind {kind} must be understood, and this version does not know it")]
+    NotUnderstood {
+        /// The kind's number.
+        kind: u8,
+    },
+}
+
+/// Everything that an engine knows.
+pub struct State {
+    /// Flags and velocity.
+    pub stores: Stores,
+    /// Answered request ids.
+    pub ids: Ids,
+    /// Network keys.
+    pub keyring: Keyring,
+    /// The member's own decisions.
+    pub policy: Policy,
+    clock: EngineClock,
+    rules: ArcSwapOption<ActiveRules>,
+    engine: u16,
+    epoch: u32,
+    applied: AtomicU64,
+    ready: AtomicBool,
+    draining: AtomicBool,
+    /// Seed of digests that never leave this process.
+    pub(crate) seed: foldhash::quality::RandomState,
+}
+
+/// What a state begins with.
+pub struct StateConfig {
+    /// Network keys.
+    pub keyring: Keyring,
+    /// The member's own decisions.
+    pub policy: Policy,
+    /// Which clock judges.
+    pub clock: EngineClock,
+    /// Number of this engine within its member.
+    pub engine: u16,
+    /// This life of the engine.
+    pub epoch: u32,
+    /// Live velocity keys at most.
+    pub velocity_keys_max: usize,
+    /// Kept request ids at most.
+    pub ids_kept_max: usize,
+}
+
+impl State {
+    /// An empty state, not yet ready.
+    pub fn new(config: StateConfig) -> Self {
+        Self {
+            stores: Stores { flags: FlagSet::default(), velocity: Velocity::new(config.velocity_keys_max) },
+            ids: Ids::new(config.ids_kept_max),
+            keyring: config.keyring,
+            policy: config.policy,
+            clock: config.clock,
+            rules: ArcSwapOption::empty(),
+            engine: config.engine,
+            epoch: config.epoch,
+            applied: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            seed: foldhash::quality::RandomState::default(),
+        }
+    }
+
+    /// Takes in a record, from whatever origin and in whatever order: the result is the same.
+    pub fn apply(&self, record: &Record, digest: RecordDigest) -> Result<(), ApplyError> {
+        let version = Version {
+            stamp: record.stamp,
+            member: record.origin.member,
+            engine: record.origin.engine,
+            epoch: record.origin.epoch,
+            sequence: record.sequence,
+        };
+        let registrar = record.actor.member;
+        match &record.payload {
+            Payload::FlagRaised { subject, terms, .. } => {
+                self.stores.flags.raise(
+                    *subject,
+                    registrar,
+                    Raise { version, record: digest, terms: *terms },
+                );
+            }
+            Payload::FlagLifted { subject, effective_from, .. } => {
+                self.stores.flags.lift(*subject, registrar, version, *effective_from);
+            }
+            Payload::Unknown { kind, must_understand: true, .. } => {
+                return Err(ApplyError::NotUnderstood { kind: *kind });
+            }
+            Payload::Unknown { must_understand: false, .. } => {}
+        }
+        self.applied.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes a rule set the one that decides, in one step: a request sees the old one or the new one, whole.
+    ///
+    /// A velocity key that was observed before goes on with what it has; a new one begins to fill now.
+    pub fn activate(&self, set: RuleSet, moment: Moment) {
+        let now = self.now(moment);
+        let before = self.rules.load();
+        let observed_since = set
+            .plan()
+            .keys()
+            .iter()
+            .map(|wanted| {
+                let Some(active) = before.as_ref() else { return Timestamp::MIN };
+                let known = active.set.plan().keys().iter().zip(&active.observed_since);
+                known
+                    .filter(|(plan, _)| plan.key == wanted.key && plan.kinds.includes(wanted.kinds))
+                    // What was kept reaches back as far as the old set needed it.
+                    .map(|(plan, since)| (*since).max(now.saturating_add_ms(-plan.horizon_ms)))
+                    .next()
+                    .unwrap_or(now)
+            })
+            .collect();
+        self.rules.store(Some(Arc::new(ActiveRules { set, observed_since })));
+    }
+
+    /// The active rule set: load it once for a batch, so that no batch mixes versions.
+    pub fn rules(&self) -> Guard<Option<Arc<ActiveRules>>> {
+        self.rules.load()
+    }
+
+    /// Where in the journal this engine stands.
+    pub fn position(&self) -> Position {
+        Position { engine: self.engine, epoch: self.epoch, index: self.applied.load(Ordering::Acquire) }
+    }
+
+    /// Age of the newest confirmed exchange state, ms. With the embedded journal this engine is the exchange.
+    pub fn staleness_ms(&self) -> u32 {
+        0
+    }
+
+    /// Now, by the engine's own clock.
+    pub fn now(&self, moment: Moment) -> Timestamp {
+        self.clock.now(moment.now)
+    }
+
+    /// Now, having seen a request.
+    pub(crate) fn seeing(&self, moment: Moment, event_time: Timestamp) -> Timestamp {
+        self.clock.seeing(moment.now, event_time)
+    }
+
+    /// When the engine began to see requests.
+    pub(crate) fn began(&self) -> Timestamp {
+        self.clock.began()
+    }
+
+    /// Whether all of the state has been read and screening may begin.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Opens or closes the engine for screening.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+    }
+
+    /// Whether new work should go elsewhere: the engine still answers what reaches it.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Asks for new work to go elsewhere.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+}
