@@ -1,0 +1,230 @@
+//! The page that Prometheus reads: every metric of the list below, and no other.
+
+use super::{Metrics, Rejected, lock};
+use crate::screen::Stage;
+use crate::state::{Moment, State};
+use hdrhistogram::Histogram;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use sparr_protocol::exchange::{OperationKind, Refusal};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// One metric: its name as it is scraped, its help text.
+pub struct MetricDef {
+    /// The name, with its unit and `_total` where it is a counter.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// Declares the metrics, each under a name that this file uses.
+macro_rules! metrics {
+    ($($constant:ident = $name:literal $help:literal;)+) => {
+        $(const $constant: MetricDef = MetricDef { name: $name, help: $help };)+
+        /// Every metric.
+        pub const METRICS: &[MetricDef] = &[$($constant),+];
+    };
+}
+metrics! {
+    DECISION = "sparr_decision_duration_seconds" "Time from reading a request to writing its answer";
+    STAGE = "sparr_stage_duration_seconds" "Time of one stage of a screening; one request in sixteen is timed";
+    DECISIONS = "sparr_decisions_total" "Decisions by outcome";
+    REVIEWS = "sparr_reviews_total" "Decisions by review";
+    NOT_SCREENED = "sparr_not_screened_total" "Requests that were not screened, by reason";
+    RULE_HITS = "sparr_rule_hits_total" "Hits by rule and mode";
+    RULE_ERRORS = "sparr_rule_errors_total" "Evaluations of a rule that failed";
+    OPERATIONS = "sparr_exchange_operations_total" "Operations of the exchange by kind";
+    REFUSALS = "sparr_refusals_total" "Operations and frames that were refused, by reason";
+    REJECTED = "sparr_connections_rejected_total" "Connections that were not let in, by reason";
+    CONNECTIONS = "sparr_connections" "Open connections";
+    STALENESS = "sparr_staleness_seconds" "Age of the newest confirmed exchange state";
+    RULE_SET = "sparr_rule_set_info" "Digest of the rule set that decides";
+    RELOADS = "sparr_reloads_total" "Reloads of rules and certificates";
+    RELOAD_FAILURES = "sparr_reload_failures_total" "Reloads that were refused; the state before them stays";
+    RELOAD_SUCCESS = "sparr_reload_success" "Whether the last reload succeeded";
+    FLAGS = "sparr_flags" "Subjects with flags, by state";
+    RECORDS = "sparr_journal_records_total" "Records that this engine has made durable";
+    FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
+    JOURNAL_FAILURES = "sparr_journal_failures_total" "Commits that failed";
+    VELOCITY_KEYS = "sparr_velocity_keys" "Live velocity keys";
+    VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys";
+    IDS = "sparr_request_ids" "Answered request ids that are kept";
+    READY = "sparr_ready" "Whether the engine screens";
+}
+
+/// Bounds of the classic histograms, seconds: 5 µs to 10 ms around the budget of a decision.
+const DECISION_BOUNDS: &[f64] = &[5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2];
+/// Bounds for what waits for a disk, seconds.
+const DISK_BOUNDS: &[f64] = &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 0.5, 1.0];
+
+/// Reads everything at each scrape.
+struct Exposition {
+    metrics: Arc<Metrics>,
+    state: Arc<State>,
+    moment: fn() -> Moment,
+}
+
+impl fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exposition")
+    }
+}
+
+/// A registry whose encoding is the whole metrics page.
+pub fn registry(metrics: Arc<Metrics>, state: Arc<State>, moment: fn() -> Moment) -> Registry {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Exposition { metrics, state, moment }));
+    registry
+}
+
+/// Labels of one line.
+type Labels = Vec<(&'static str, String)>;
+
+/// One label.
+fn label(name: &'static str, value: impl Into<String>) -> Labels {
+    vec![(name, value.into())]
+}
+
+/// Writes metrics one after the other.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn start(&mut self, metric: &MetricDef, kind: MetricType) -> Result<MetricEncoder<'_>, fmt::Error> {
+        // The format adds `_total` to a counter's lines itself.
+        let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+        self.0.encode_descriptor(name, metric.help, None, kind)
+    }
+
+    fn counter(&mut self, metric: &MetricDef, lines: impl IntoIterator<Item = (Labels, u64)>) -> fmt::Result {
+        let mut encoder = self.start(metric, MetricType::Counter)?;
+        for (labels, value) in lines {
+            let mut line = encoder.encode_family(&labels)?;
+            line.encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
+        }
+        Ok(())
+    }
+
+    fn gauge(&mut self, metric: &MetricDef, lines: impl IntoIterator<Item = (Labels, f64)>) -> fmt::Result {
+        let mut encoder = self.start(metric, MetricType::Gauge)?;
+        for (labels, value) in lines {
+            encoder.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn histogram<'h>(
+        &mut self,
+        metric: &MetricDef,
+        bounds: &[f64],
+        lines: impl IntoIterator<Item = (Labels, &'h Histogram<u64>)>,
+    ) -> fmt::Result {
+        let mut encoder = self.start(metric, MetricType::Histogram)?;
+        for (labels, histogram) in lines {
+            let (sum, buckets) = buckets(histogram, bounds);
+            let mut line = encoder.encode_family(&labels)?;
+            line.encode_histogram::<NoLabelSet>(sum, histogram.len(), &buckets, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// Sum in seconds, and how many values lie in each classic bucket.
+fn buckets(histogram: &Histogram<u64>, bounds: &[f64]) -> (f64, Vec<(f64, u64)>) {
+    let mut buckets: Vec<(f64, u64)> =
+        bounds.iter().copied().chain([f64::INFINITY]).map(|bound| (bound, 0)).collect();
+    let mut sum = 0.0;
+    for value in histogram.iter_recorded() {
+        let seconds = value.value_iterated_to() as f64 / 1e9;
+        let count = value.count_since_last_iteration();
+        sum += seconds * count as f64;
+        if let Some(bucket) = buckets.iter_mut().find(|(bound, _)| seconds <= *bound) {
+            bucket.1 += count;
+        }
+    }
+    (sum, buckets)
+}
+
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut page = Page(encoder);
+        self.screening(&mut page)?;
+        self.rules(&mut page)?;
+        self.doors(&mut page)?;
+        self.exchange(&mut page)?;
+        self.memory(&mut page)
+    }
+}
+
+impl Exposition {
+    fn screening(&self, page: &mut Page<'_>) -> fmt::Result {
+        let total = self.metrics.total();
+        page.histogram(&DECISION, DECISION_BOUNDS, [(Labels::new(), total.decisions())])?;
+        let stages =
+            Stage::ALL.into_iter().map(|stage| (label("stage", stage.name()), total.stage_times(stage)));
+        page.histogram(&STAGE, DECISION_BOUNDS, stages)?;
+        page.counter(&DECISIONS, total.outcomes().map(|(one, n)| (label("outcome", one.name()), n)))?;
+        page.counter(&REVIEWS, total.reviews().map(|(one, n)| (label("review", one.name()), n)))?;
+        page.counter(&NOT_SCREENED, total.not_screened().map(|(why, n)| (label("why", why.name()), n)))?;
+        page.gauge(&READY, [(Labels::new(), f64::from(u8::from(self.state.is_ready())))])
+    }
+
+    fn rules(&self, page: &mut Page<'_>) -> fmt::Result {
+        let total = self.metrics.total();
+        let mode = |id: &String, mode: &str| vec![("rule", id.clone()), ("mode", mode.to_owned())];
+        let hits = total
+            .rule_hits()
+            .iter()
+            .flat_map(|(id, hits)| [(mode(id, "enforce"), hits.enforced), (mode(id, "shadow"), hits.shadow)]);
+        page.counter(&RULE_HITS, hits)?;
+        let errors = total.rule_hits().iter().map(|(id, hits)| (label("rule", id), hits.errors));
+        page.counter(&RULE_ERRORS, errors)?;
+        let digest = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
+        page.gauge(&RULE_SET, digest.into_iter().map(|digest| (label("digest", digest), 1.0)))?;
+        let count =
+            |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
+        page.counter(&RELOADS, count(&self.metrics.reloads))?;
+        page.counter(&RELOAD_FAILURES, count(&self.metrics.reload_failures))?;
+        let failed = self.metrics.last_reload_failed.load(Ordering::Relaxed);
+        page.gauge(&RELOAD_SUCCESS, [(Labels::new(), f64::from(u8::from(!failed)))])
+    }
+
+    fn doors(&self, page: &mut Page<'_>) -> fmt::Result {
+        let total = self.metrics.total();
+        let operations = OperationKind::ALL.iter().zip(total.operations);
+        page.counter(&OPERATIONS, operations.map(|(kind, n)| (label("operation", kind.name()), n)))?;
+        let refusals = Refusal::ALL.iter().zip(total.refusals);
+        page.counter(&REFUSALS, refusals.map(|(refusal, n)| (label("why", refusal.name()), n)))?;
+        let rejected = Rejected::ALL.into_iter();
+        page.counter(
+            &REJECTED,
+            rejected.map(|why| (label("why", why.name()), self.metrics.rejections(why))),
+        )?;
+        let connections = self.metrics.connections.load(Ordering::Relaxed);
+        page.gauge(&CONNECTIONS, [(Labels::new(), connections as f64)])
+    }
+
+    fn exchange(&self, page: &mut Page<'_>) -> fmt::Result {
+        let staleness = f64::from(self.state.staleness_ms()) / 1e3;
+        page.gauge(&STALENESS, [(label("origin", "own"), staleness)])?;
+        let flags = self.state.stores.flags.size(self.state.now((self.moment)()));
+        let known = [("known", flags.subjects), ("active", flags.active)];
+        page.gauge(&FLAGS, known.map(|(state, n)| (label("state", state), n as f64)))?;
+        let count =
+            |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
+        page.counter(&RECORDS, count(&self.metrics.records))?;
+        page.counter(&JOURNAL_FAILURES, count(&self.metrics.journal_failures))?;
+        let commits = lock(&self.metrics.commits);
+        page.histogram(&FSYNC, DISK_BOUNDS, commits.iter().map(|commits| (Labels::new(), commits)))
+    }
+
+    fn memory(&self, page: &mut Page<'_>) -> fmt::Result {
+        let velocity = self.state.stores.velocity.size();
+        page.gauge(&VELOCITY_KEYS, [(Labels::new(), velocity.keys as f64)])?;
+        page.gauge(&VELOCITY_BYTES, [(Labels::new(), velocity.bytes as f64)])?;
+        page.gauge(&IDS, [(Labels::new(), self.state.ids.len() as f64)])
+    }
+}

@@ -1,0 +1,299 @@
+//! What is counted and measured, and under which names operators see it.
+//!
+//! Each worker has its own [`WorkerStats`] behind a lock that nobody else wants but a scrape, taken once per batch;
+//! histograms are merged on read.
+
+mod exposition;
+
+pub use exposition::{METRICS, MetricDef, registry};
+
+use crate::rules::{Hits, RuleSet};
+use crate::screen::Stage;
+use hdrhistogram::Histogram;
+use sparr_protocol::codes::{Outcome, Review};
+use sparr_protocol::exchange::{OperationKind, Refusal};
+use sparr_protocol::ids::RuleSetDigest;
+use sparr_protocol::response::{AuthorisationResponse, Why};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Longest time that a histogram tells apart: 10 s. What is longer counts as that.
+const LONGEST_NS: u64 = 10_000_000_000;
+
+/// A histogram of nanoseconds with two significant digits: 15 KiB.
+pub fn nanoseconds() -> Histogram<u64> {
+    // The bounds are constants that the crate accepts: 1 ≤ low, 2 × low ≤ high, 2 digits.
+    let made = Histogram::new_with_bounds(1, LONGEST_NS, 2);
+    let Ok(histogram) = made else { unreachable!("constant bounds") };
+    histogram
+}
+
+/// How many hits a rule had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleHits {
+    /// That counted.
+    pub enforced: u64,
+    /// That were only looked at.
+    pub shadow: u64,
+    /// Evaluations that failed.
+    pub errors: u64,
+}
+
+/// What one worker has counted.
+pub struct WorkerStats {
+    outcomes: [u64; Outcome::ALL.len()],
+    reviews: [u64; Review::ALL.len()],
+    not_screened: [u64; Why::ALL.len()],
+    operations: [u64; OperationKind::ALL.len()],
+    refusals: [u64; Refusal::ALL.len()],
+    decisions: Histogram<u64>,
+    stages: [Histogram<u64>; Stage::ALL.len()],
+    rules: Option<RuleCounts>,
+    past_rules: BTreeMap<String, RuleHits>,
+}
+
+/// Hits by rule of one rule set, in the set's order.
+struct RuleCounts {
+    digest: RuleSetDigest,
+    ids: Vec<String>,
+    hits: Vec<RuleHits>,
+}
+
+impl Default for WorkerStats {
+    fn default() -> Self {
+        Self {
+            outcomes: Default::default(),
+            reviews: Default::default(),
+            not_screened: Default::default(),
+            operations: Default::default(),
+            refusals: Default::default(),
+            decisions: nanoseconds(),
+            stages: std::array::from_fn(|_| nanoseconds()),
+            rules: None,
+            past_rules: BTreeMap::new(),
+        }
+    }
+}
+
+impl WorkerStats {
+    /// Counts an answer.
+    pub fn answered(&mut self, response: &AuthorisationResponse, took_ns: u64) {
+        match response.answer {
+            Ok(decided) => {
+                self.outcomes[decided.outcome as usize - 1] += 1;
+                self.reviews[decided.review as usize - 1] += 1;
+            }
+            Err(not_screened) => self.not_screened[not_screened.why as usize - 1] += 1,
+        }
+        self.decisions.saturating_record(took_ns);
+    }
+
+    /// Counts the rules that a request hit.
+    pub fn hit(&mut self, set: &RuleSet, hits: &Hits) {
+        if hits.enforced.is_empty() && hits.shadow.is_empty() && hits.errors.is_empty() {
+            return;
+        }
+        if self.rules.as_ref().is_none_or(|counts| counts.digest != set.digest()) {
+            self.close_rule_set();
+            let ids: Vec<String> = set.rules().iter().map(|rule| rule.id.clone()).collect();
+            self.rules =
+                Some(RuleCounts { digest: set.digest(), hits: vec![RuleHits::default(); ids.len()], ids });
+        }
+        let Some(counts) = &mut self.rules else { return };
+        hits.enforced.iter().for_each(|index| counts.hits[*index].enforced += 1);
+        hits.shadow.iter().for_each(|index| counts.hits[*index].shadow += 1);
+        hits.errors.iter().for_each(|index| counts.hits[*index].errors += 1);
+    }
+
+    /// Keeps the counts of a set that no longer decides, by rule id.
+    fn close_rule_set(&mut self) {
+        if let Some(counts) = self.rules.take() {
+            add_hits(&mut self.past_rules, counts.ids.into_iter().zip(counts.hits));
+        }
+    }
+
+    /// Notes how long a stage took.
+    pub fn stage(&mut self, stage: Stage, took_ns: u64) {
+        self.stages[stage as usize].saturating_record(took_ns);
+    }
+
+    /// Counts an operation of the exchange.
+    pub fn operation(&mut self, kind: OperationKind) {
+        self.operations[place_of(OperationKind::ALL, kind)] += 1;
+    }
+
+    /// Counts a refusal outside screening.
+    pub fn refused(&mut self, refusal: Refusal) {
+        self.refusals[place_of(Refusal::ALL, refusal)] += 1;
+    }
+
+    /// Adds what another worker has counted.
+    fn add(&mut self, other: &Self) {
+        add_all(&mut self.outcomes, &other.outcomes);
+        add_all(&mut self.reviews, &other.reviews);
+        add_all(&mut self.not_screened, &other.not_screened);
+        add_all(&mut self.operations, &other.operations);
+        add_all(&mut self.refusals, &other.refusals);
+        // Both have the same bounds, so no value is refused.
+        let _ = self.decisions.add(&other.decisions);
+        for (ours, theirs) in self.stages.iter_mut().zip(&other.stages) {
+            let _ = ours.add(theirs);
+        }
+        add_hits(&mut self.past_rules, other.past_rules.iter().map(|(id, hits)| (id.clone(), *hits)));
+        if let Some(counts) = &other.rules {
+            add_hits(&mut self.past_rules, counts.ids.iter().cloned().zip(counts.hits.iter().copied()));
+        }
+    }
+
+    /// Answers by outcome.
+    pub fn outcomes(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        Outcome::ALL.iter().copied().zip(self.outcomes)
+    }
+
+    /// Answers by review.
+    pub fn reviews(&self) -> impl Iterator<Item = (Review, u64)> {
+        Review::ALL.iter().copied().zip(self.reviews)
+    }
+
+    /// Refusals to decide, by reason.
+    pub fn not_screened(&self) -> impl Iterator<Item = (Why, u64)> {
+        Why::ALL.iter().copied().zip(self.not_screened)
+    }
+
+    /// Time from reading a request to its answer, ns.
+    pub fn decisions(&self) -> &Histogram<u64> {
+        &self.decisions
+    }
+
+    /// Time of a stage, ns.
+    pub fn stage_times(&self, stage: Stage) -> &Histogram<u64> {
+        &self.stages[stage as usize]
+    }
+
+    /// Hits by rule id, of every set that decided so far.
+    pub fn rule_hits(&self) -> &BTreeMap<String, RuleHits> {
+        &self.past_rules
+    }
+}
+
+fn place_of<T: PartialEq>(all: &[T], value: T) -> usize {
+    all.iter().position(|known| *known == value).unwrap_or_default()
+}
+
+fn add_all(ours: &mut [u64], theirs: &[u64]) {
+    ours.iter_mut().zip(theirs).for_each(|(one, other)| *one += other);
+}
+
+fn add_hits(sums: &mut BTreeMap<String, RuleHits>, hits: impl Iterator<Item = (String, RuleHits)>) {
+    for (id, hits) in hits {
+        let sum = sums.entry(id).or_default();
+        sum.enforced += hits.enforced;
+        sum.shadow += hits.shadow;
+        sum.errors += hits.errors;
+    }
+}
+
+/// Why a connection was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// The TLS handshake failed: no certificate, another authority, expired, revoked.
+    Handshake,
+    /// The certificate names no caller.
+    NoCaller,
+    /// The caller belongs to another member.
+    OtherMember,
+}
+
+impl Rejected {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Handshake, Self::NoCaller, Self::OtherMember];
+
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::NoCaller => "no_caller",
+            Self::OtherMember => "other_member",
+        }
+    }
+}
+
+/// Everything that is counted, of all workers.
+#[derive(Default)]
+pub struct Metrics {
+    workers: Mutex<Vec<Arc<Mutex<WorkerStats>>>>,
+    rejected: [AtomicU64; Rejected::ALL.len()],
+    connections: AtomicU64,
+    commits: Mutex<Option<Histogram<u64>>>,
+    records: AtomicU64,
+    journal_failures: AtomicU64,
+    reloads: AtomicU64,
+    reload_failures: AtomicU64,
+    last_reload_failed: std::sync::atomic::AtomicBool,
+}
+
+impl Metrics {
+    /// The counters of one more worker.
+    pub fn worker(&self) -> Arc<Mutex<WorkerStats>> {
+        let stats = Arc::new(Mutex::new(WorkerStats::default()));
+        lock(&self.workers).push(stats.clone());
+        stats
+    }
+
+    /// What all workers have counted together.
+    pub fn total(&self) -> WorkerStats {
+        let mut total = WorkerStats::default();
+        for worker in lock(&self.workers).iter() {
+            total.add(&lock(worker));
+        }
+        total
+    }
+
+    /// Counts a connection that was not let in.
+    pub fn rejected(&self, why: Rejected) {
+        self.rejected[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that were not let in.
+    pub fn rejections(&self, why: Rejected) -> u64 {
+        self.rejected[why as usize].load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that begins (`true`) or ends.
+    pub fn connection(&self, begins: bool) {
+        if begins {
+            self.connections.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes a durable commit.
+    pub fn journal_committed(&self, took_ns: u64, records: usize) {
+        lock(&self.commits).get_or_insert_with(nanoseconds).saturating_record(took_ns);
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that the journal could not be written.
+    pub fn journal_failed(&self) {
+        self.journal_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the journal has failed: changes are refused until a restart.
+    pub fn journal_has_failed(&self) -> bool {
+        self.journal_failures.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes a reload of rules or certificates.
+    pub fn reloaded(&self, succeeded: bool) {
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+        self.reload_failures.fetch_add(u64::from(!succeeded), Ordering::Relaxed);
+        self.last_reload_failed.store(!succeeded, Ordering::Relaxed);
+    }
+}
+
+/// The guarded value: whole between calls, so a panic while it was held left nothing half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

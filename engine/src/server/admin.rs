@@ -1,0 +1,130 @@
+//! The admin port: probes, metrics, reload, and a plain page. Loopback by default, apart from the data plane.
+
+use super::clock;
+use super::reload::Reloader;
+use crate::metrics::{self, Metrics};
+use crate::state::State;
+use axum::Router;
+use axum::extract::{RawQuery, State as Shared};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+
+/// What the admin port looks at.
+pub(super) struct Admin {
+    /// The engine's state.
+    pub state: Arc<State>,
+    /// Everything that is counted.
+    pub metrics: Arc<Metrics>,
+    /// Loads rules.
+    pub reloader: Arc<Reloader>,
+    registry: Registry,
+}
+
+impl Admin {
+    /// Looks at an engine.
+    pub(super) fn new(state: Arc<State>, metrics: Arc<Metrics>, reloader: Arc<Reloader>) -> Self {
+        let registry = metrics::registry(metrics.clone(), state.clone(), clock::moment);
+        Self { state, metrics, reloader, registry }
+    }
+}
+
+type Looking = Shared<Arc<Admin>>;
+
+/// Serves the admin port on a thread of its own, until `stop` says so.
+pub(super) fn start(
+    listener: TcpListener,
+    admin: Admin,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let routes = Router::new()
+        .route("/", get(page))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .route("/-/reload", post(reload))
+        .with_state(Arc::new(admin));
+    std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "the admin port has no runtime"),
+        };
+        runtime.block_on(async move {
+            let served = async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                axum::serve(listener, routes)
+                    .with_graceful_shutdown(async move {
+                        // A sender that is gone says the same.
+                        let _ = stop.wait_for(|stopped| *stopped).await;
+                    })
+                    .await
+            };
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the admin port cannot serve");
+            }
+        });
+    })
+}
+
+/// One line of `/readyz?verbose`.
+fn checks(admin: &Admin) -> [(&'static str, bool); 4] {
+    [
+        ("state", admin.state.is_ready()),
+        ("accepting", !admin.state.is_draining()),
+        ("rules", admin.state.rules().is_some()),
+        ("journal", !admin.metrics.journal_has_failed()),
+    ]
+}
+
+async fn readyz(Shared(admin): Looking, RawQuery(query): RawQuery) -> Response {
+    let checks = checks(&admin);
+    let ready = checks.iter().all(|(_, passed)| *passed);
+    let mut text = String::new();
+    if query.is_some_and(|query| query.starts_with("verbose")) || !ready {
+        for (name, passed) in checks {
+            text.push_str(&format!("[{}] {name}\n", if passed { '+' } else { '-' }));
+        }
+    }
+    text.push_str(if ready { "ready\n" } else { "not ready\n" });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, text).into_response()
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+async fn metrics_page(Shared(admin): Looking) -> Response {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn reload(Shared(admin): Looking) -> Response {
+    let reloader = admin.reloader.clone();
+    let Ok(report) = tokio::task::spawn_blocking(move || reloader.reload()).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    match report.result {
+        Ok((digest, rules)) => {
+            format!("{rules} rules, digest {digest}, {} warnings\n", report.warnings).into_response()
+        }
+        Err(problem) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{problem}\n")).into_response(),
+    }
+}
+
+const CONTENT_SECURITY: [(HeaderName, &str); 3] = [
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+async fn page(Shared(admin): Looking) -> Response {
+    (CONTENT_SECURITY, Html(super::page::render(&admin, clock::moment()))).into_response()
+}

@@ -1,0 +1,129 @@
+//! The keys of `engine.toml`: names, defaults and meanings, from which the file itself is printed.
+
+use super::{ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, LIFT_COOLING_OFF_HOURS, LISTEN, REQUIRED, RULES_DIR};
+use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
+
+/// The names of all keys, for "did you mean".
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
+/// A key of the file: its name, its default as it is written, and what it means.
+struct Key {
+    name: &'static str,
+    value: fn() -> String,
+    meaning: &'static str,
+}
+
+/// Every key of the file, in its order. Tables come last.
+const KEYS: &[Key] = &[
+    Key {
+        name: "member",
+        value: || "\"my-company\"".to_owned(),
+        meaning: "The member of the exchange whose engine this is, as certificates name it: 1 to 24 lower-case letters,\ndigits and inner hyphens. No default.",
+    },
+    Key {
+        name: "engine",
+        value: || ENGINE.to_string(),
+        meaning: "Number of this engine within its member. Two engines of one member never share one.",
+    },
+    Key {
+        name: "listen",
+        value: || format!("{LISTEN:?}"),
+        meaning: "Address of the data plane: QUIC over UDP, mutual TLS.",
+    },
+    Key {
+        name: "admin",
+        value: || format!("{ADMIN:?}"),
+        meaning: "Address of the admin port: page, metrics, probes, reload. Plain HTTP without a login: keep it on loopback.",
+    },
+    Key {
+        name: "data_dir",
+        value: || format!("{DATA_DIR:?}"),
+        meaning: "Folder of the journal (journal.redb) and the keys (keys/).",
+    },
+    Key {
+        name: "rules",
+        value: || format!("{RULES_DIR:?}"),
+        meaning: "Folder of the rule files; reasons.toml lies in it or beside it.",
+    },
+    Key {
+        name: "workers",
+        value: || "0".to_owned(),
+        meaning: "Threads on the data plane; 0 for one per core.",
+    },
+    Key {
+        name: "clock",
+        value: || "\"wall\"".to_owned(),
+        meaning: "Which clock judges expiry, lateness and windows: \"wall\", or \"event\" (the highest event time seen) for\ndemonstrations with old rows.",
+    },
+    Key {
+        name: "verify_unavailable",
+        value: || "\"hold\"".to_owned(),
+        meaning: "What happens to a payment whose person wants to be asked (a verify flag) where nobody can be asked, as with\nmail orders and merchant-initiated payments: \"hold\" or \"decline\". No default: somebody has to decide.",
+    },
+    Key {
+        name: "lift_cooling_off_hours",
+        value: || LIFT_COOLING_OFF_HOURS.to_string(),
+        meaning: "Hours before a lift takes effect that no second channel has confirmed.",
+    },
+    Key {
+        name: "drain_seconds",
+        value: || DRAIN_SECONDS.to_string(),
+        meaning: "Seconds that a stopping engine goes on answering what is there.",
+    },
+    Key {
+        name: "velocity_keys_max",
+        value: || VELOCITY_KEYS_MAX.to_string(),
+        meaning: "Live velocity keys at most; a key with a few events takes about 400 bytes.",
+    },
+    Key {
+        name: "request_ids_max",
+        value: || IDS_KEPT_MAX.to_string(),
+        meaning: "Answered request ids that are kept at most; one takes about 200 bytes.",
+    },
+];
+
+/// The file with every key, its default and its meaning: what `config/engine.toml` is.
+pub fn commented_defaults() -> String {
+    let mut text = String::from(
+        "# Configuration of a sparr engine. The values are the defaults, printed by the engine itself; keys without a\n# default have an example.\n",
+    );
+    let comment = |text: &mut String, meaning: &str| {
+        text.push('\n');
+        meaning.lines().for_each(|line| text.push_str(&format!("# {line}\n")));
+    };
+    for key in KEYS {
+        comment(&mut text, key.meaning);
+        text.push_str(&format!("{} = {}\n", key.name, (key.value)()));
+    }
+    comment(&mut text, "Certificates, as PEM files. SIGHUP reads them again.");
+    text.push_str("[tls]\n");
+    for (name, example, meaning) in [
+        ("certificate", "tls/cert.pem", "The engine's own chain. No default."),
+        ("key", "tls/key.pem", "Its key. No default."),
+        (
+            "client_authorities",
+            "tls/clients.pem",
+            "Authorities that sign the certificates of gateways, desks and the others. No default.",
+        ),
+        (
+            "revoked",
+            "tls/revoked.pem",
+            "Their revocation lists. Without this key nothing is checked for revocation; with it, a certificate whose\nauthority has no list in force is refused.",
+        ),
+    ] {
+        comment(&mut text, meaning);
+        let off = if name == "revoked" { "# " } else { "" };
+        text.push_str(&format!("{off}{name} = {example:?}\n"));
+    }
+    comment(
+        &mut text,
+        "Fields without which a payment of a kind is not screened; | between alternatives. A kind that is not listed\nrequires nothing.",
+    );
+    text.push_str("[required]\n");
+    for (kind, fields) in REQUIRED {
+        text.push_str(&format!("{} = {fields:?}\n", kind.name()));
+    }
+    text
+}

@@ -1,0 +1,366 @@
+//! An engine's configuration: defaults, then a file, then the environment and the command line. Checked once, with
+//! every error at once.
+
+mod keys;
+
+pub use keys::commented_defaults;
+
+use crate::decision::VerifyUnavailable;
+use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
+use crate::policy::{Policy, Required, Requirement};
+use serde::Deserialize;
+use sparr_protocol::codes::Kind;
+use sparr_protocol::ids::MemberName;
+use sparr_protocol::text::nearest;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where an engine listens unless told otherwise.
+pub const LISTEN: &str = "127.0.0.1:7443";
+/// Where its admin port is unless told otherwise.
+pub const ADMIN: &str = "127.0.0.1:7480";
+/// Where its data lies unless told otherwise.
+pub const DATA_DIR: &str = "sparr-data";
+/// Where its rules lie unless told otherwise.
+pub const RULES_DIR: &str = "config/rules";
+
+/// The keys of the file as it is written. Each is optional here: what is missing after all layers is an error.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    member: Option<String>,
+    engine: Option<u16>,
+    listen: Option<String>,
+    admin: Option<String>,
+    data_dir: Option<PathBuf>,
+    rules: Option<PathBuf>,
+    workers: Option<usize>,
+    clock: Option<String>,
+    verify_unavailable: Option<String>,
+    lift_cooling_off_hours: Option<u32>,
+    drain_seconds: Option<u64>,
+    velocity_keys_max: Option<usize>,
+    request_ids_max: Option<usize>,
+    #[serde(default)]
+    tls: WrittenTls,
+    #[serde(default)]
+    required: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTls {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_authorities: Option<PathBuf>,
+    revoked: Option<PathBuf>,
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// A development engine: certificates and keys made on the spot, nothing required, no cooling-off.
+    pub dev: bool,
+    /// Folder of data.
+    pub data_dir: Option<PathBuf>,
+    /// Data plane.
+    pub listen: Option<String>,
+    /// Admin port.
+    pub admin: Option<String>,
+    /// Folder of rules.
+    pub rules: Option<PathBuf>,
+    /// The member.
+    pub member: Option<String>,
+    /// `wall` or `event`.
+    pub clock: Option<String>,
+    /// Threads on the data plane.
+    pub workers: Option<usize>,
+}
+
+/// Which clock judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockKind {
+    /// The machine's.
+    Wall,
+    /// The highest event time seen.
+    Event,
+}
+
+/// Where certificates lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsFiles {
+    /// Made at the first start, under the data folder.
+    Development,
+    /// The member's own.
+    Files {
+        /// The engine's chain.
+        certificate: PathBuf,
+        /// Its key.
+        key: PathBuf,
+        /// Authorities whose certificates may connect.
+        client_authorities: PathBuf,
+        /// Revocation lists.
+        revoked: Option<PathBuf>,
+    },
+}
+
+/// Where rules come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RulesFrom {
+    /// A folder.
+    Dir(PathBuf),
+    /// The rules that this binary was built with.
+    Shipped,
+}
+
+/// A whole, checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// The member whose engine this is.
+    pub member: MemberName,
+    /// Number of the engine within its member.
+    pub engine: u16,
+    /// Data plane.
+    pub listen: SocketAddr,
+    /// Admin port.
+    pub admin: SocketAddr,
+    /// Folder of journal, keys and development certificates.
+    pub data_dir: PathBuf,
+    /// Rules.
+    pub rules: RulesFrom,
+    /// Threads on the data plane.
+    pub workers: usize,
+    /// Which clock judges.
+    pub clock: ClockKind,
+    /// The member's own decisions.
+    pub policy: Policy,
+    /// How long a stopping engine answers what is there.
+    pub drain: Duration,
+    /// Live velocity keys at most.
+    pub velocity_keys_max: usize,
+    /// Kept request ids at most.
+    pub request_ids_max: usize,
+    /// Certificates.
+    pub tls: TlsFiles,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+impl EngineConfig {
+    /// Reads the layers and checks the result. Without a file, a development engine runs on defaults alone.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
+        let one = |error: String| ConfigError(vec![error]);
+        let written = match file {
+            None if overrides.dev => Written::default(),
+            None => return Err(one(NO_FILE.to_owned())),
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| one(format!("{}: {error}", file.display())))?;
+                parse(&text).map_err(|error| one(format!("{}: {error}", file.display())))?
+            }
+        };
+        check(written, overrides)
+    }
+}
+
+const NO_FILE: &str = "an engine needs --config FILE, or --dev for a development engine";
+
+fn parse(text: &str) -> Result<Written, String> {
+    toml::from_str(text).map_err(|error| {
+        let (line, column) = error.span().map_or((1, 1), |span| {
+            let before = &text[..span.start.min(text.len())];
+            (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1)
+        });
+        let hint = unknown_key(error.message()).map_or_else(String::new, |key| {
+            nearest(key, keys::names()).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+        });
+        format!("line {line}, column {column}: {}{hint}", error.message())
+    })
+}
+
+fn unknown_key(message: &str) -> Option<&str> {
+    message.strip_prefix("unknown field `")?.split('`').next()
+}
+
+fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigError> {
+    let mut errors = Vec::new();
+    let dev = overrides.dev;
+    let member_text = overrides.member.or(written.member).or_else(|| dev.then(|| "dev".to_owned()));
+    let member = match member_text {
+        None => Err("member: whose engine this is must be said".to_owned()),
+        Some(name) => MemberName::parse(&name).ok_or_else(|| {
+            format!("member: {name:?} is not 1 to 24 lower-case letters, digits and inner hyphens")
+        }),
+    };
+    let listen = address("listen", overrides.listen.or(written.listen), LISTEN);
+    let admin = address("admin", overrides.admin.or(written.admin), ADMIN);
+    let clock = match overrides.clock.or(written.clock).as_deref() {
+        None | Some("wall") => Ok(ClockKind::Wall),
+        Some("event") => Ok(ClockKind::Event),
+        Some(other) => Err(format!("clock: {other:?} is neither \"wall\" nor \"event\"")),
+    };
+    let verify_unavailable = match written.verify_unavailable.as_deref() {
+        Some("hold") => Ok(VerifyUnavailable::Hold),
+        Some("decline") => Ok(VerifyUnavailable::Decline),
+        None if dev => Ok(VerifyUnavailable::Hold),
+        None => {
+            Err("verify_unavailable: must be said, \"hold\" or \"decline\"; there is no default".to_owned())
+        }
+        Some(other) => Err(format!("verify_unavailable: {other:?} is neither \"hold\" nor \"decline\"")),
+    };
+    let required = required(written.required, dev);
+    let tls = tls(written.tls, dev);
+    let rules = match overrides.rules.or(written.rules) {
+        Some(dir) => RulesFrom::Dir(dir),
+        None if Path::new(RULES_DIR).is_dir() => RulesFrom::Dir(RULES_DIR.into()),
+        None => RulesFrom::Shipped,
+    };
+    let workers = match overrides.workers.or(written.workers).unwrap_or(0) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some,
+    };
+    let hours = written.lift_cooling_off_hours.unwrap_or(if dev { 0 } else { LIFT_COOLING_OFF_HOURS });
+    let mut take = |error: String| errors.push(error);
+    let member = member.map_err(&mut take);
+    let listen = listen.map_err(&mut take);
+    let admin = admin.map_err(&mut take);
+    let clock = clock.map_err(&mut take);
+    let verify_unavailable = verify_unavailable.map_err(&mut take);
+    let required = required.map_err(|all| all.into_iter().for_each(&mut take));
+    let tls = tls.map_err(&mut take);
+    match (member, listen, admin, clock, verify_unavailable, required, tls) {
+        (Ok(member), Ok(listen), Ok(admin), Ok(clock), Ok(verify_unavailable), Ok(required), Ok(tls)) => {
+            Ok(EngineConfig {
+                member,
+                engine: written.engine.unwrap_or(ENGINE),
+                listen,
+                admin,
+                data_dir: overrides.data_dir.or(written.data_dir).unwrap_or_else(|| DATA_DIR.into()),
+                rules,
+                workers,
+                clock,
+                policy: Policy { required, verify_unavailable, cooling_off_ms: i64::from(hours) * 3_600_000 },
+                drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
+                velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
+                request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),
+                tls,
+            })
+        }
+        _ => Err(ConfigError(errors)),
+    }
+}
+
+const ENGINE: u16 = 1;
+const LIFT_COOLING_OFF_HOURS: u32 = 24;
+const DRAIN_SECONDS: u64 = 5;
+
+fn address(key: &str, text: Option<String>, default: &str) -> Result<SocketAddr, String> {
+    let text = text.unwrap_or_else(|| default.to_owned());
+    text.parse().map_err(|_| format!("{key}: {text:?} is no address and port, such as {default}"))
+}
+
+fn required(written: BTreeMap<String, Vec<String>>, dev: bool) -> Result<Required, Vec<String>> {
+    let mut required = Required::default();
+    let mut errors = Vec::new();
+    if !dev {
+        for (kind, fields) in REQUIRED {
+            // The defaults are written by hand below; a test parses them.
+            let parsed: Vec<_> = fields.iter().filter_map(|text| Requirement::parse(text).ok()).collect();
+            required.set(*kind, parsed);
+        }
+    }
+    for (name, fields) in written {
+        let Some(kind) = Kind::parse(&name) else {
+            errors.push(format!("required: no kind is called {name:?}"));
+            continue;
+        };
+        let (good, bad): (Vec<_>, Vec<_>) =
+            fields.iter().map(|text| Requirement::parse(text)).partition(Result::is_ok);
+        errors
+            .extend(bad.into_iter().filter_map(Result::err).map(|error| format!("required.{name}: {error}")));
+        required.set(kind, good.into_iter().flatten().collect());
+    }
+    if errors.is_empty() { Ok(required) } else { Err(errors) }
+}
+
+/// What each kind must carry unless the file says otherwise.
+const REQUIRED: &[(Kind, &[&str])] = &[
+    (Kind::CardPayment, &["card_token|pan_digest"]),
+    (Kind::Invoice, &["subject"]),
+    (Kind::Transfer, &["payer_account", "payee_account"]),
+    (Kind::Instant, &["payer_account", "payee_account"]),
+    (Kind::AccountOpening, &["subject"]),
+];
+
+fn tls(written: WrittenTls, dev: bool) -> Result<TlsFiles, String> {
+    match (written.certificate, written.key, written.client_authorities) {
+        (Some(certificate), Some(key), Some(client_authorities)) => {
+            Ok(TlsFiles::Files { certificate, key, client_authorities, revoked: written.revoked })
+        }
+        (None, None, None) if dev => Ok(TlsFiles::Development),
+        _ => Err("tls: certificate, key and client_authorities must all be said".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, overrides: Overrides) -> Result<EngineConfig, Vec<String>> {
+        parse(text)
+            .map_err(|error| vec![error])
+            .and_then(|written| check(written, overrides).map_err(|e| e.0))
+    }
+
+    #[test]
+    fn the_file_in_the_repository_is_what_the_code_prints_and_it_loads() {
+        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/engine.toml"));
+        if std::env::var_os("SPARR_BLESS").is_some() {
+            std::fs::write(file, commented_defaults()).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(file).expect("readable"), commented_defaults());
+        let config = load(&commented_defaults(), Overrides::default()).expect("loads");
+        let overridden = Overrides { listen: Some("[::1]:1".to_owned()), ..Overrides::default() };
+        assert_eq!(load(&commented_defaults(), overridden).expect("loads").listen.port(), 1);
+        assert_eq!(config.policy.required.of(Kind::CardPayment).len(), 1);
+        assert_eq!(config.policy.required.of(Kind::Instant).len(), 2);
+    }
+
+    #[test]
+    fn a_development_engine_needs_nothing_and_a_real_one_says_everything_that_it_misses() {
+        let dev = load("", Overrides { dev: true, ..Overrides::default() }).expect("loads");
+        assert_eq!((dev.policy.cooling_off_ms, dev.tls), (0, TlsFiles::Development));
+        assert_eq!(dev.policy.required, Required::default());
+        assert_eq!(
+            load(
+                "listen = \"here\"\nclock = \"sun\"\n[required]\ncheque = []\ninvoice = [\"subjet\"]\n",
+                Overrides::default()
+            )
+            .expect_err("refused"),
+            [
+                "member: whose engine this is must be said",
+                "listen: \"here\" is no address and port, such as 127.0.0.1:7443",
+                "clock: \"sun\" is neither \"wall\" nor \"event\"",
+                "verify_unavailable: must be said, \"hold\" or \"decline\"; there is no default",
+                "required: no kind is called \"cheque\"",
+                "required.invoice: no optional field is called \"subjet\"",
+                "tls: certificate, key and client_authorities must all be said",
+            ]
+        );
+        assert_eq!(
+            load("member = \"a\"\nlisten_on = \"x\"\n", Overrides::default()).expect_err("refused")[0]
+                .split(", expected")
+                .next(),
+            Some("line 2, column 1: unknown field `listen_on`")
+        );
+        assert_eq!(
+            EngineConfig::load(None, Overrides::default()),
+            Err(ConfigError(vec![NO_FILE.to_owned()]))
+        );
+    }
+}

@@ -1,0 +1,248 @@
+//! One task per connection: drain every readable stream, screen the whole batch, write all answers once.
+
+use super::clock;
+use super::exchange::{self, Handled};
+use super::lane::{Lane, LaneTurn, Turn};
+use super::worker::Shared;
+use crate::ids::CallerNo;
+use crate::metrics::{WorkerStats, lock};
+use crate::rights::{Right, permits};
+use crate::screen::{Asked, Scratch, Stage, StageObserver, Unobserved, screen};
+use crate::state::{ActiveRules, Moment};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use quinn::{Connection, VarInt};
+use sparr_protocol::exchange::{ExchangeAnswer, Refusal, Said};
+use sparr_protocol::frame::{CloseCode, Frame, FrameError, MessageKind, Next};
+use sparr_protocol::ids::{Actor, RequestId};
+use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
+use sparr_protocol::response::{AuthorisationResponse, Degraded, NotScreened, Why};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Instant;
+
+/// One request in so many has its stages timed: a look at the clock costs as much as a stage.
+const STAGES_TIMED_EVERY: u32 = 16;
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(
+    connection: Connection,
+    actor: Actor,
+    caller: CallerNo,
+    shared: &Shared,
+    stats: &Mutex<WorkerStats>,
+) {
+    let mut desk = Desk { actor, caller, shared, scratch: Scratch::default(), screened: 0 };
+    let mut lanes = FuturesUnordered::new();
+    let mut readable: Vec<Lane> = Vec::new();
+    let mut opening = pin!(connection.accept_bi());
+    loop {
+        let alive = poll_fn(|cx| {
+            while let Poll::Ready(opened) = opening.as_mut().poll(cx) {
+                let Ok((send, recv)) = opened else { return Poll::Ready(false) };
+                lanes.push(LaneTurn::new(Lane::new(send, recv, clock::instant())));
+                opening.set(connection.accept_bi());
+            }
+            while let Poll::Ready(Some(turn)) = lanes.poll_next_unpin(cx) {
+                match turn {
+                    Turn::Readable(lane) => readable.push(lane),
+                    Turn::Gone => {}
+                }
+            }
+            if readable.is_empty() { Poll::Pending } else { Poll::Ready(true) }
+        });
+        if !alive.await {
+            return;
+        }
+        {
+            // One look at rules, clock and counters serves the whole batch: no request in it mixes versions.
+            let rules = shared.state.rules();
+            let batch = Batch { rules: rules.as_deref(), moment: clock::moment() };
+            let mut stats = lock(stats);
+            for lane in &mut readable {
+                desk.answer(lane, &batch, &mut stats);
+            }
+        }
+        lanes.extend(readable.drain(..).map(LaneTurn::new));
+    }
+}
+
+/// What all requests of a batch have in common.
+struct Batch<'a> {
+    rules: Option<&'a ActiveRules>,
+    moment: Moment,
+}
+
+/// Answers one caller's frames.
+struct Desk<'a> {
+    actor: Actor,
+    caller: CallerNo,
+    shared: &'a Shared,
+    scratch: Scratch,
+    screened: u32,
+}
+
+impl Desk<'_> {
+    /// Answers every whole frame in a stream's inbox, in order.
+    fn answer(&mut self, lane: &mut Lane, batch: &Batch<'_>, stats: &mut WorkerStats) {
+        let inbox = std::mem::take(&mut lane.inbox);
+        let mut at = lane.skip.min(inbox.len());
+        lane.skip -= at;
+        let mut sane = true;
+        while sane && lane.skip == 0 {
+            match Next::parse(&inbox[at..], REQUEST_FRAME_BYTES_MAX) {
+                Next::Frame { frame, consumed } => {
+                    at += consumed;
+                    sane = self.answer_frame(&frame, lane, batch, stats);
+                }
+                Next::TooLarge { id, skip } => {
+                    self.not_screened(id, Why::TooLarge, lane, batch, stats);
+                    let here = skip.min(inbox.len() - at);
+                    at += here;
+                    lane.skip = skip - here;
+                }
+                Next::Incomplete(_) => break,
+            }
+        }
+        let rest = &inbox[at..];
+        if lane.ended && sane && !(rest.is_empty() && lane.skip == 0) {
+            // The client ended its side in the middle of a frame.
+            let id = rest
+                .get(8..24)
+                .and_then(|id| id.first_chunk())
+                .map_or(RequestId::UNREADABLE, |id| RequestId(*id));
+            self.not_screened(id, Why::FrameMalformed, lane, batch, stats);
+        }
+        lane.inbox = inbox;
+        lane.inbox.drain(..at);
+        if !sane {
+            lane.hang_up(VarInt::from_u32(CloseCode::FrameMalformed.wire().into()));
+        }
+    }
+
+    /// Answers one frame. `false` where the stream can no longer be trusted to be in step.
+    fn answer_frame(
+        &mut self,
+        frame: &Frame<'_>,
+        lane: &mut Lane,
+        batch: &Batch<'_>,
+        stats: &mut WorkerStats,
+    ) -> bool {
+        self.shared.frames.fetch_add(1, Ordering::Relaxed);
+        let id = frame.id();
+        match frame.open() {
+            Ok((MessageKind::Screen, message)) => {
+                if permits(self.actor.role, Right::Screen) {
+                    self.screen(message, lane, batch, stats);
+                } else {
+                    self.not_screened(id, Why::NotPermitted, lane, batch, stats);
+                }
+            }
+            Ok((MessageKind::Exchange, message)) => self.exchange(id, message, lane, stats),
+            Ok((MessageKind::FinalResult | MessageKind::Label, _)) => {
+                self.refuse(id, Refusal::Unsupported, lane, stats);
+            }
+            // Answers are what an engine sends.
+            Ok((MessageKind::ScreenAnswer | MessageKind::ExchangeAnswer, _)) | Err(FrameError::Kind(_)) => {
+                self.refuse(id, Refusal::UnknownKind, lane, stats);
+            }
+            Err(FrameError::Version(_)) => self.not_screened(id, Why::WrongVersion, lane, batch, stats),
+            Err(FrameError::Checksum) => {
+                self.not_screened(id, Why::FrameMalformed, lane, batch, stats);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn screen(&mut self, message: &[u8], lane: &mut Lane, batch: &Batch<'_>, stats: &mut WorkerStats) {
+        let waited_us = clock::micros_since(lane.read_at);
+        let asked = Asked { caller: self.caller, moment: batch.moment, waited_us };
+        let (state, scratch) = (&*self.shared.state, &mut self.scratch);
+        self.screened = self.screened.wrapping_add(1);
+        let mut response = if self.screened.is_multiple_of(STAGES_TIMED_EVERY) {
+            let mut timer = StageTimer { since: clock::instant(), stats };
+            screen(message, asked, state, batch.rules, scratch, &mut timer)
+        } else {
+            screen(message, asked, state, batch.rules, scratch, &mut Unobserved)
+        };
+        if let Some(rules) = batch.rules {
+            stats.hit(&rules.set, scratch.hits());
+        }
+        self.send(&mut response, lane, stats);
+    }
+
+    fn exchange(&mut self, id: RequestId, message: &[u8], lane: &mut Lane, stats: &mut WorkerStats) {
+        let Shared { state, journal, .. } = self.shared;
+        match exchange::handle(id, message, &self.actor, state, stats) {
+            Handled::Now(answers) => answers.iter().for_each(|answer| answer.encode(&mut lane.outbox)),
+            Handled::Change { operation, intent } => {
+                let late = lane.expect_late_answer();
+                let (state, waiting) = (state.clone(), self.shared.waiting.clone());
+                waiting.fetch_add(1, Ordering::Relaxed);
+                let reply = Box::new(move |said: Said| {
+                    let mut frame = Vec::new();
+                    ExchangeAnswer { id, position: state.position(), said }.encode(&mut frame);
+                    // A client that has gone does not hear that its change is durable; it may ask again.
+                    let _ = late.send(frame);
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                });
+                journal.submit(self.actor.clone(), operation, intent, reply);
+            }
+        }
+    }
+
+    fn not_screened(
+        &mut self,
+        id: RequestId,
+        why: Why,
+        lane: &mut Lane,
+        batch: &Batch<'_>,
+        stats: &mut WorkerStats,
+    ) {
+        let state = &self.shared.state;
+        let mut response = AuthorisationResponse {
+            request_id: id,
+            answer: Err(NotScreened::from(why)),
+            rule_set_digest: batch.rules.map(|active| active.set.digest()).unwrap_or_default(),
+            position: state.position(),
+            staleness_ms: state.staleness_ms(),
+            degraded: Degraded::default(),
+            checked: Default::default(),
+            engine_us: 0,
+        };
+        self.send(&mut response, lane, stats);
+    }
+
+    fn send(&self, response: &mut AuthorisationResponse, lane: &mut Lane, stats: &mut WorkerStats) {
+        // There is no decision log yet, and an answer that was not logged says so.
+        response.degraded.insert(Degraded::UNLOGGED);
+        let took_ns = clock::nanos_between(lane.read_at, clock::instant());
+        response.engine_us = u32::try_from(took_ns / 1_000).unwrap_or(u32::MAX);
+        stats.answered(response, took_ns);
+        response.encode(&mut lane.outbox);
+    }
+
+    fn refuse(&self, id: RequestId, refusal: Refusal, lane: &mut Lane, stats: &mut WorkerStats) {
+        stats.refused(refusal);
+        let position = self.shared.state.position();
+        ExchangeAnswer { id, position, said: Said::Refused(refusal) }.encode(&mut lane.outbox);
+    }
+}
+
+/// Times the stages of one screening.
+struct StageTimer<'a> {
+    since: Instant,
+    stats: &'a mut WorkerStats,
+}
+
+impl StageObserver for StageTimer<'_> {
+    fn ended(&mut self, stage: Stage) {
+        let now = clock::instant();
+        self.stats.stage(stage, clock::nanos_between(self.since, now));
+        self.since = now;
+    }
+}

@@ -1,0 +1,183 @@
+//! The journal's file: redb, one file, no server. Records and commits by origin and sequence.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `records` | member (24), engine (2), epoch (4), sequence (8), big-endian | the record as it is sent |
+//! | `commits` | the same, of the commit's last record | the commit and its signature |
+//! | `meta` | name | `format`, `epoch` |
+
+use crate::journal::{ChainError, ChainReader, Sealed};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use sparr_protocol::ids::MemberName;
+use sparr_protocol::limits::MEMBER_BYTES_MAX;
+use sparr_protocol::record::{Commit, Origin};
+use sparr_protocol::time::Timestamp;
+use std::path::Path;
+
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+const COMMITS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("commits");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// Version of the tables.
+const FORMAT: u64 = 1;
+
+/// Epochs count seconds from here, so that two lives of one disk never share one: 2020-01-01T00:00:00Z.
+const EPOCH_ZERO_S: i64 = 1_577_836_800;
+
+const KEY_BYTES: usize = MEMBER_BYTES_MAX + 2 + 4 + 8;
+
+/// Why the journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be read or written.
+    #[error("journal: {0}")]
+    Storage(#[from] redb::Error),
+    /// Another process has it open.
+    #[error("journal: another engine is using this data folder")]
+    InUse,
+    /// The file was written by another version.
+    #[error("journal: format {0}; this engine reads format {FORMAT}")]
+    Format(u64),
+    /// A key in it is none.
+    #[error("journal: a record lies under a key that names no origin")]
+    Key,
+    /// A chain in it is damaged. Nothing is served from it: `sparr` stops rather than lose a flag silently.
+    #[error("journal: {origin} is damaged: {error}")]
+    Damaged {
+        /// Whose chain: member and engine.
+        origin: String,
+        /// What is wrong.
+        error: ChainError,
+    },
+    /// A record cannot be applied.
+    #[error("journal: {0}")]
+    Apply(#[from] crate::state::ApplyError),
+}
+
+/// Turns redb's many errors into one.
+fn storage(error: impl Into<redb::Error>) -> StoreError {
+    StoreError::Storage(error.into())
+}
+
+fn key(origin: Origin, sequence: u64) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
+    let (member, rest) = key.split_at_mut(MEMBER_BYTES_MAX);
+    member.copy_from_slice(origin.member.bytes());
+    rest[..2].copy_from_slice(&origin.engine.to_be_bytes());
+    rest[2..6].copy_from_slice(&origin.epoch.to_be_bytes());
+    rest[6..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+fn place(key: &[u8]) -> Option<(Origin, u64)> {
+    let (member, rest) = key.split_first_chunk::<MEMBER_BYTES_MAX>()?;
+    let (engine, rest) = rest.split_first_chunk()?;
+    let (epoch, rest) = rest.split_first_chunk()?;
+    let origin = Origin {
+        member: MemberName::from_bytes(member)?,
+        engine: u16::from_be_bytes(*engine),
+        epoch: u32::from_be_bytes(*epoch),
+    };
+    Some((origin, u64::from_be_bytes(rest.try_into().ok()?)))
+}
+
+/// The journal's file.
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Opens the file, or makes it. After an unclean stop redb checks the whole of it here.
+    pub fn open(file: &Path) -> Result<Self, StoreError> {
+        let database = Database::create(file).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
+            other => storage(other),
+        })?;
+        let write = database.begin_write().map_err(storage)?;
+        {
+            let mut meta = write.open_table(META).map_err(storage)?;
+            let format = meta.get("format").map_err(storage)?.map(|format| format.value());
+            match format {
+                None => drop(meta.insert("format", FORMAT).map_err(storage)?),
+                Some(FORMAT) => {}
+                Some(other) => return Err(StoreError::Format(other)),
+            }
+            write.open_table(RECORDS).map_err(storage)?;
+            write.open_table(COMMITS).map_err(storage)?;
+        }
+        write.commit().map_err(storage)?;
+        Ok(Self { database })
+    }
+
+    /// Begins a new epoch of this engine and makes it durable: later than every one before, whatever the clock says,
+    /// and never one that a restored copy of this file could have given out.
+    pub fn begin_epoch(&self, clock: Timestamp) -> Result<u32, StoreError> {
+        let write = self.database.begin_write().map_err(storage)?;
+        let epoch = {
+            let mut meta = write.open_table(META).map_err(storage)?;
+            let last = meta.get("epoch").map_err(storage)?.map_or(0, |epoch| epoch.value());
+            let seconds = u64::try_from(clock.ms() / 1_000 - EPOCH_ZERO_S).unwrap_or(0);
+            let epoch = seconds.max(last + 1);
+            meta.insert("epoch", epoch).map_err(storage)?;
+            epoch
+        };
+        write.commit().map_err(storage)?;
+        Ok(u32::try_from(epoch).unwrap_or(u32::MAX))
+    }
+
+    /// Reads every record of every origin back, checks each chain, and gives back the state of this engine's own.
+    pub fn replay(
+        &self,
+        member: MemberName,
+        engine: u16,
+        mut each: impl FnMut(Sealed) -> Result<(), StoreError>,
+    ) -> Result<ChainReader, StoreError> {
+        let read = self.database.begin_read().map_err(storage)?;
+        let records = read.open_table(RECORDS).map_err(storage)?;
+        let (mut own, mut reader, mut of) = (ChainReader::default(), ChainReader::default(), None);
+        for entry in records.range::<&[u8]>(..).map_err(storage)? {
+            let (key, value) = entry.map_err(storage)?;
+            let (origin, sequence) = place(key.value()).ok_or(StoreError::Key)?;
+            if of != Some((origin.member, origin.engine)) {
+                (reader, of) = (ChainReader::default(), Some((origin.member, origin.engine)));
+            }
+            let sealed = reader.read(origin, sequence, value.value()).map_err(|error| {
+                StoreError::Damaged { origin: format!("{}/{}", origin.member, origin.engine), error }
+            })?;
+            each(sealed)?;
+            if of == Some((member, engine)) {
+                own = reader.clone();
+            }
+        }
+        Ok(own)
+    }
+
+    /// Makes records and the commit over them durable, all or none.
+    pub fn append(&self, records: &[Sealed], commit: &Commit) -> Result<(), StoreError> {
+        let mut write = self.database.begin_write().map_err(storage)?;
+        write.set_durability(Durability::Immediate).map_err(storage)?;
+        {
+            let mut table = write.open_table(RECORDS).map_err(storage)?;
+            for sealed in records {
+                let key = key(sealed.record.origin, sealed.record.sequence);
+                table.insert(key.as_slice(), sealed.bytes.as_slice()).map_err(storage)?;
+            }
+            let mut commits = write.open_table(COMMITS).map_err(storage)?;
+            let key = key(commit.origin, commit.last_sequence);
+            commits.insert(key.as_slice(), commit.encode().as_slice()).map_err(storage)?;
+        }
+        write.commit().map_err(storage)
+    }
+
+    /// Every stored commit, in order of origin and sequence.
+    pub fn commits(&self) -> Result<Vec<Commit>, StoreError> {
+        let read = self.database.begin_read().map_err(storage)?;
+        let table = read.open_table(COMMITS).map_err(storage)?;
+        let mut commits = Vec::new();
+        for entry in table.range::<&[u8]>(..).map_err(storage)? {
+            let (_, value) = entry.map_err(storage)?;
+            commits.push(Commit::decode(value.value()).map_err(|_| StoreError::Key)?);
+        }
+        Ok(commits)
+    }
+}

@@ -1,0 +1,163 @@
+//! One stream of a connection: bytes in, bytes out, each polled only when it has something to say.
+
+use quinn::{RecvStream, SendStream, VarInt};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Unsent answers from which on a stream's questions are no longer read: a client that does not listen is not
+/// served, and costs this much.
+const UNSENT_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes taken off a stream before they are answered: a batch of some two hundred requests.
+const INBOX_BYTES_MAX: usize = 64 << 10;
+
+/// One bidirectional stream.
+pub(super) struct Lane {
+    recv: RecvStream,
+    send: SendStream,
+    /// Bytes that were read and not yet consumed.
+    pub inbox: Vec<u8>,
+    /// Bytes still to be dropped: the rest of a frame that was too large.
+    pub skip: usize,
+    /// Answers that are not yet handed to the transport.
+    pub outbox: Vec<u8>,
+    /// When the newest bytes were read.
+    pub read_at: Instant,
+    /// Whether the client has ended its side.
+    pub ended: bool,
+    sent: usize,
+    late: Option<Late>,
+}
+
+/// Answers that come later, from the journal's thread.
+struct Late {
+    sender: UnboundedSender<Vec<u8>>,
+    receiver: UnboundedReceiver<Vec<u8>>,
+    expected: usize,
+}
+
+impl Lane {
+    /// A stream that was just opened.
+    pub(super) fn new(send: SendStream, recv: RecvStream, now: Instant) -> Self {
+        let (inbox, outbox) = (Vec::new(), Vec::new());
+        Self { recv, send, inbox, skip: 0, outbox, read_at: now, ended: false, sent: 0, late: None }
+    }
+
+    /// Where one later answer will come from.
+    pub(super) fn expect_late_answer(&mut self) -> UnboundedSender<Vec<u8>> {
+        let late = self.late.get_or_insert_with(|| {
+            let (sender, receiver) = unbounded_channel();
+            Late { sender, receiver, expected: 0 }
+        });
+        late.expected += 1;
+        late.sender.clone()
+    }
+
+    /// Reads no more: the client no longer makes sense. What was answered is still sent.
+    pub(super) fn hang_up(&mut self, code: VarInt) {
+        self.ended = true;
+        self.inbox.clear();
+        // An error says that the stream has ended already.
+        let _ = self.recv.stop(code);
+    }
+
+    fn poll_late(&mut self, cx: &mut Context<'_>) {
+        let Some(late) = &mut self.late else { return };
+        while late.expected > 0 {
+            match late.receiver.poll_recv(cx) {
+                Poll::Ready(Some(frames)) => {
+                    late.expected -= 1;
+                    self.outbox.extend_from_slice(&frames);
+                }
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
+    }
+
+    /// Hands answers to the transport; `false` where nobody wants them any more.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.sent < self.outbox.len() {
+            match Pin::new(&mut self.send).poll_write(cx, &self.outbox[self.sent..]) {
+                Poll::Ready(Ok(bytes)) => self.sent += bytes,
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => return true,
+            }
+        }
+        self.outbox.clear();
+        self.sent = 0;
+        true
+    }
+
+    fn unsent(&self) -> usize {
+        self.outbox.len() - self.sent
+    }
+
+    fn owes_nothing(&self) -> bool {
+        self.outbox.is_empty() && self.late.as_ref().is_none_or(|late| late.expected == 0)
+    }
+}
+
+/// What became of waiting for a stream.
+pub(super) enum Turn {
+    /// Bytes were read, or the client ended its side.
+    Readable(Lane),
+    /// The stream is over.
+    Gone,
+}
+
+/// Waits until a stream has something to say, and sends what it owes meanwhile.
+pub(super) struct LaneTurn(Option<Lane>);
+
+impl LaneTurn {
+    /// Waits for a stream.
+    pub(super) fn new(lane: Lane) -> Self {
+        Self(Some(lane))
+    }
+}
+
+impl Future for LaneTurn {
+    type Output = Turn;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
+        let Some(lane) = &mut self.0 else { return Poll::Ready(Turn::Gone) };
+        lane.poll_late(cx);
+        if !lane.poll_send(cx) {
+            return Poll::Ready(Turn::Gone);
+        }
+        if lane.ended {
+            if lane.owes_nothing() {
+                // An error says that the client has stopped listening, which is as good.
+                let _ = lane.send.finish();
+                return Poll::Ready(Turn::Gone);
+            }
+            return Poll::Pending;
+        }
+        if lane.unsent() > UNSENT_BYTES_MAX {
+            return Poll::Pending;
+        }
+        let mut read = false;
+        while lane.inbox.len() < INBOX_BYTES_MAX {
+            match pin!(lane.recv.read_chunk(INBOX_BYTES_MAX, true)).poll(cx) {
+                Poll::Ready(Ok(Some(chunk))) => lane.inbox.extend_from_slice(&chunk.bytes),
+                Poll::Ready(Ok(None)) => lane.ended = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(Turn::Gone),
+                Poll::Pending => break,
+            }
+            read = true;
+            if lane.ended {
+                break;
+            }
+        }
+        if !read {
+            return Poll::Pending;
+        }
+        lane.read_at = super::clock::instant();
+        match self.0.take() {
+            Some(lane) => Poll::Ready(Turn::Readable(lane)),
+            None => Poll::Ready(Turn::Gone),
+        }
+    }
+}

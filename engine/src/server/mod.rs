@@ -1,0 +1,21 @@
+//! The shell: sockets, files, threads, clocks. Only here, and in the command line above it.
+
+mod admin;
+pub mod caller;
+pub mod clock;
+pub mod config;
+mod connection;
+mod dev;
+mod engine;
+mod exchange;
+pub mod journal;
+pub mod keys;
+mod lane;
+mod page;
+mod reload;
+pub mod sources;
+pub mod transport;
+mod worker;
+
+pub use engine::{ADDRESS_FILE, Engine, StartError};
+pub use reload::Report;
