@@ -1,7 +1,20 @@
 //! The screening engine.
+#[cfg(feature = "server")]
+pub mod cli;
+pub mod decision;
 pub mod facts;
 pub mod flags;
+pub mod ids;
+pub mod journal;
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod metrics;
+pub mod policy;
 pub mod request;
+pub mod rights;
 pub mod rules;
+pub mod screen;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod state;
 pub mod velocity;

@@ -1,0 +1,67 @@
+//! `sparr check`: every error of every rule file at once, without running any of them.
+
+use super::{CannotRun, Ended, Outcome};
+use crate::rules;
+use crate::server::sources;
+use clap::{Args, ValueEnum};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// Arguments of `sparr check`.
+#[derive(Args)]
+#[command(after_help = "Example:
+  sparr check config/rules
+
+Exit codes: 0 no finding, 1 findings, 2 could not run.")]
+pub(crate) struct CheckArgs {
+    /// Folder of rule files
+    #[arg(value_name = "RULES_DIR")]
+    dir: PathBuf,
+    /// How findings are shown
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Findings that are warnings elsewhere are errors: what a risk team's CI runs
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the place in the file and a caret
+    Text,
+    /// One JSON object a line
+    Json,
+    /// Annotations that a GitHub workflow shows at the line
+    Github,
+}
+
+/// Checks a folder.
+pub(crate) fn run(args: &CheckArgs) -> Outcome {
+    let sources = sources::read_dir(&args.dir)?;
+    let loaded = rules::load(&sources);
+    for diagnostic in &loaded.diagnostics {
+        println!(
+            "{}",
+            match args.format {
+                Format::Text if std::io::stdout().is_terminal() => diagnostic.render_coloured(&sources),
+                Format::Text => diagnostic.render_plain(&sources),
+                Format::Json => diagnostic.render_json(&sources),
+                Format::Github => diagnostic.render_github(&sources),
+            }
+        );
+    }
+    let errors = loaded.diagnostics.iter().filter(|diagnostic| args.strict || diagnostic.is_error()).count();
+    let warnings = loaded.diagnostics.len() - errors;
+    if args.format == Format::Text {
+        match &loaded.set {
+            Some(set) if errors == 0 => {
+                println!("{} rules, digest {}, {warnings} warnings", set.rules().len(), set.digest());
+            }
+            Some(_) | None => println!("{errors} errors, {warnings} warnings"),
+        }
+    }
+    if errors == 0 && loaded.set.is_none() {
+        return Err(CannotRun("the rules were not loaded and no reason was given".to_owned()));
+    }
+    Ok(if errors == 0 { Ended::Fine } else { Ended::Findings })
+}

@@ -1,0 +1,100 @@
+//! The command line. Exit codes: 0 fine, 1 findings or a refusal, 2 could not run.
+
+mod check;
+mod columns;
+mod connect;
+mod demo;
+mod flag;
+mod rows;
+mod screen;
+mod serve;
+mod summary;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Real-time transaction screening: flags that people asked for, velocity, and rules, within a p99 budget.
+#[derive(Parser)]
+#[command(name = "sparr", version, max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole of it once: an engine, flags, a mixed stream of requests, a table, one decision explained
+    Demo(demo::DemoArgs),
+    /// Run an engine
+    Serve(serve::ServeArgs),
+    /// Send authorisation requests and print the answers
+    Screen(screen::ScreenArgs),
+    /// Raise, lift and look up people's flags
+    #[command(subcommand)]
+    Flag(flag::FlagCommand),
+    /// Check rule files without running them
+    Check(check::CheckArgs),
+    /// Print completions for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended.
+pub(crate) enum Ended {
+    /// All is well.
+    Fine,
+    /// It ran, and something was found or refused.
+    Findings,
+}
+
+/// Why a command could not run.
+#[derive(Debug)]
+pub(crate) struct CannotRun(String);
+
+impl<E: std::fmt::Display> From<E> for CannotRun {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Outcome = Result<Ended, CannotRun>;
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(args),
+        Command::Screen(args) => screen::run(&args),
+        Command::Flag(command) => flag::run(command),
+        Command::Check(args) => check::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "sparr", &mut std::io::stdout());
+            Ok(Ended::Fine)
+        }
+    };
+    match outcome {
+        Ok(Ended::Fine) => ExitCode::SUCCESS,
+        Ok(Ended::Findings) => ExitCode::from(1),
+        Err(CannotRun(problem)) => {
+            eprintln!("sparr: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A current-thread runtime for a command that talks to an engine.
+pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,108 @@
+//! `sparr serve`: an engine until a signal ends it.
+
+use super::{CannotRun, Ended, Outcome};
+use crate::server::Engine;
+use crate::server::config::{DATA_DIR, EngineConfig, Overrides};
+use clap::Args;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// Arguments of `sparr serve`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  sparr serve --dev                                an engine to try things with
+  sparr serve --config config/engine.toml          an engine of a member
+
+SIGHUP reads rules and certificates again. SIGTERM answers what is there and stops; a second one stops at once.")]
+pub(crate) struct ServeArgs {
+    /// Configuration file; config/engine.toml has every key with its meaning
+    #[arg(long, value_name = "FILE", env = "SPARR_CONFIG")]
+    config: Option<PathBuf>,
+    /// Development engine: makes its certificates and keys, requires no field, lifts without cooling-off
+    #[arg(long)]
+    dev: bool,
+    /// Folder of journal, keys and development certificates
+    #[arg(long, value_name = "DIR", env = "SPARR_DATA_DIR", help = format!("Folder of journal, keys and development certificates [default: {DATA_DIR}]"))]
+    data_dir: Option<PathBuf>,
+    /// Address of the data plane (QUIC)
+    #[arg(long, value_name = "ADDR", env = "SPARR_LISTEN")]
+    listen: Option<String>,
+    /// Address of the admin port (HTTP)
+    #[arg(long, value_name = "ADDR", env = "SPARR_ADMIN")]
+    admin: Option<String>,
+    /// Folder of rule files [default: config/rules where it is there, else the shipped rules]
+    #[arg(long, value_name = "DIR", env = "SPARR_RULES")]
+    rules: Option<PathBuf>,
+    /// The member whose engine this is
+    #[arg(long, value_name = "NAME", env = "SPARR_MEMBER")]
+    member: Option<String>,
+    /// Which clock judges expiry, lateness and windows; `event` is for old rows
+    #[arg(long, value_name = "CLOCK", value_parser = ["wall", "event"])]
+    clock: Option<String>,
+    /// Threads on the data plane [default: one per core]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+/// Runs an engine until a signal ends it.
+pub(crate) fn run(args: ServeArgs) -> Outcome {
+    start_logging();
+    let overrides = Overrides {
+        dev: args.dev,
+        data_dir: args.data_dir,
+        listen: args.listen,
+        admin: args.admin,
+        rules: args.rules,
+        member: args.member,
+        clock: args.clock,
+        workers: args.workers,
+    };
+    let config = EngineConfig::load(args.config.as_deref(), overrides)?;
+    // Before anything else listens: a signal that comes early is not lost.
+    let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
+    let engine = Engine::start(config)?;
+    tracing::info!(listen = %engine.listen, admin = %engine.admin, position = engine.state.position().index, "serving");
+    if args.dev {
+        tracing::warn!("development engine: its certificates and keys are for trying things out");
+    }
+    for signal in &mut signals {
+        match signal {
+            SIGHUP => drop(engine.reload()),
+            _ => break,
+        }
+    }
+    tracing::info!("draining");
+    // From here on another signal ends the process at once.
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            1,
+            std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true)),
+        )?;
+    }
+    drop(signals);
+    engine.drain();
+    tracing::info!("stopped");
+    Ok(Ended::Fine)
+}
+
+/// One JSON line per event; plain lines on a terminal. `SPARR_LOG` sets the level.
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("SPARR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // An error says that a test has set up logging before: that one goes on.
+    let _ = if std::io::stdout().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+}
+
+impl From<CannotRun> for String {
+    fn from(CannotRun(problem): CannotRun) -> Self {
+        problem
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the whole, in one binary: real engines in processes of their own, and the repository itself.
+
+mod dependencies;
+mod doors;
+mod durability;
+mod support;
+mod tidy;
