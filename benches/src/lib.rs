@@ -1,1 +1,113 @@
-//! x
+//! What the benchmarks share: an engine's core with flags and the shipped rules, and a stream of messages for it.
+
+use sparr_engine::decision::VerifyUnavailable;
+use sparr_engine::flags::{Raise, Version};
+use sparr_engine::policy::{Policy, Required};
+use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
+use sparr_engine::rules::{self, SourceFile, Sources};
+use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
+use sparr_loadgen::workload::{Population, Workload, personal_number};
+use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind, Wish};
+use sparr_protocol::flag::{Methods, Scope, Terms};
+use sparr_protocol::frame::Next;
+use sparr_protocol::identity::Subject;
+use sparr_protocol::ids::MemberName;
+use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
+use sparr_protocol::time::{Date, Timestamp};
+use std::path::Path;
+
+/// The time of every request: the benchmarks measure work, not expiry.
+pub const MOMENT: Moment =
+    Moment { now: Timestamp::from_ms(1_795_348_800_000), today: Date::new(2026, 11, 22) };
+
+/// The shipped rules, read from the repository.
+///
+/// # Panics
+///
+/// Where the repository's own rules cannot be read.
+pub fn shipped_rules() -> Sources {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let read = |path: &Path| {
+        let Ok(text) = std::fs::read_to_string(path) else { panic!("{} cannot be read", path.display()) };
+        text
+    };
+    let all = |dir: &Path, extensions: &[&str]| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut paths: Vec<_> = entries
+            .filter(|path| path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e)))
+            .collect();
+        paths.sort();
+        let name =
+            |path: &Path| path.strip_prefix(config.join("rules")).unwrap_or(path).display().to_string();
+        paths.iter().map(|path| SourceFile { name: name(path), text: read(path) }).collect::<Vec<_>>()
+    };
+    Sources {
+        rules: all(&config.join("rules"), &["yaml"]),
+        lists: all(&config.join("rules/lists"), &["txt", "csv"]),
+        reasons: SourceFile { name: "reasons.toml".to_owned(), text: read(&config.join("reasons.toml")) },
+    }
+}
+
+/// A core with so many flags and the shipped rules.
+///
+/// # Panics
+///
+/// Where the shipped rules do not load.
+pub fn core(flags: u64) -> State {
+    let state = State::new(StateConfig {
+        keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
+        policy: Policy {
+            required: Required::default(),
+            verify_unavailable: VerifyUnavailable::Hold,
+            cooling_off_ms: 0,
+        },
+        clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
+        engine: 1,
+        epoch: 1,
+        velocity_keys_max: 4_000_000,
+        ids_kept_max: 8_000_000,
+    });
+    let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
+    for person in 0..flags {
+        let number = personal_number(person * 7 + 3);
+        let Ok(subject) = Subject::parse(&number, SubjectKind::SePerson, None, MOMENT.today) else {
+            panic!("a legal number")
+        };
+        let version = Version { stamp: person, member, engine: 1, epoch: 1, sequence: person };
+        let terms = Terms {
+            wish: Wish::Verify,
+            scope: Scope::Any,
+            reason: FlagReason::Precaution,
+            requested_by: RequestedBy::Person,
+            authenticated_by: AuthMethod::BankId,
+            compromised: Methods::default(),
+            valid_until: MOMENT.now.saturating_add_ms(86_400_000),
+        };
+        let pseudonym = state.keyring.current(ValueKind::Subject, subject.canonical());
+        state.stores.flags.raise(pseudonym, member, Raise { version, record: [0; 32], terms });
+    }
+    let Some(set) = rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
+    state.activate(set, MOMENT);
+    state.set_ready(true);
+    state
+}
+
+/// Messages of a seeded stream, without their frames.
+///
+/// # Panics
+///
+/// Where the workload makes a request that does not fit a frame.
+pub fn messages(count: usize) -> Vec<Vec<u8>> {
+    let mut workload = Workload::new(1, Population::default());
+    (0..count)
+        .map(|_| {
+            let mut bytes = Vec::new();
+            let encoded = workload.next_request(MOMENT.now).encode(&mut bytes);
+            let Next::Frame { frame, .. } = Next::parse(&bytes, REQUEST_FRAME_BYTES_MAX) else {
+                panic!("one frame: {encoded:?}")
+            };
+            let Ok((_, message)) = frame.open() else { panic!("a sound frame") };
+            message.to_vec()
+        })
+        .collect()
+}

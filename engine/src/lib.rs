@@ -2,6 +2,7 @@
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod decision;
+pub mod explain;
 pub mod facts;
 pub mod flags;
 pub mod ids;

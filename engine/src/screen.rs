@@ -119,8 +119,7 @@ pub fn screen(
     observer.ended(Stage::Parse);
 
     let now = state.seeing(asked.moment, request.view().event_time());
-    let binding = binding(&request, state);
-    match admit(&request, asked, now, binding, state) {
+    match admit(&request, asked, now, state) {
         Ok(None) => {}
         Ok(Some(repeated)) => return repeated,
         Err(not_screened) => return unanswered(id, not_screened),
@@ -155,7 +154,7 @@ pub fn screen(
     rules.set.evaluate(&facts, now, &mut scratch.hits);
     observer.ended(Stage::Evaluate);
 
-    let of_this_payment = authentication_is_of_this_payment(&request, asked.caller, binding, state);
+    let of_this_payment = authentication_is_of_this_payment(&request, asked.caller, state);
     let floor = Floor::of(&facts, now, state.policy.verify_unavailable, of_this_payment);
     let decided: Result<Decided, Why> = decision::fold(&rules.set, &scratch.hits, floor, &mut scratch.ranked);
     let response = AuthorisationResponse {
@@ -194,7 +193,6 @@ fn admit(
     request: &Request<'_>,
     asked: Asked,
     now: Timestamp,
-    binding: Binding,
     state: &State,
 ) -> Result<Option<AuthorisationResponse>, NotScreened> {
     let view = request.view();
@@ -204,7 +202,7 @@ fn admit(
     if view.deadline_us() != 0 && asked.waited_us > view.deadline_us() {
         return Err(Why::DeadlinePassed.into());
     }
-    let body = body_digest(view, state);
+    let (body, binding) = (body_digest(view, state), binding(request, state));
     match state.ids.reserve(view.request_id(), asked.caller, body, binding, view.event_time(), now) {
         Known::Reserved => Ok(None),
         Known::Answered(answer) => Ok(Some(answer)),
@@ -233,15 +231,15 @@ fn check(request: &Request<'_>, now: Timestamp, state: &State) -> Result<(), Not
 /// Whether the request's authentication answers a challenge of this payment: it names no request, itself, or one
 /// that this engine knows to have been about the same payer, amount and payee (dynamic linking, as article 5 of the
 /// technical standards on strong customer authentication asks for).
-fn authentication_is_of_this_payment(
+pub(crate) fn authentication_is_of_this_payment(
     request: &Request<'_>,
     caller: CallerNo,
-    binding: Binding,
     state: &State,
 ) -> bool {
     match request.view().auth_of_request_id() {
         None => true,
-        Some(id) => id == request.view().request_id() || state.ids.was_about(id, caller, binding),
+        Some(id) if id == request.view().request_id() => true,
+        Some(id) => state.ids.was_about(id, caller, binding(request, state)),
     }
 }
 

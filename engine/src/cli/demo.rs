@@ -2,6 +2,8 @@
 
 use super::connect::ReasonNames;
 use super::{CannotRun, Ended, Outcome, summary};
+use crate::explain;
+use crate::ids::CallerNo;
 use crate::server::config::{EngineConfig, Overrides, RulesFrom};
 use crate::server::{Engine, clock};
 use clap::Args;
@@ -14,7 +16,9 @@ use sparr_protocol::client::{Client, ClientConfig, FailPolicy, Fallback, Identit
 use sparr_protocol::codes::{AuthMethod, FlagReason, Outcome as Decision, RequestedBy, SubjectKind, Wish};
 use sparr_protocol::exchange::{ExchangeRequest, Operation, Said, SubjectText};
 use sparr_protocol::flag::{Methods, Scope, Terms};
+use sparr_protocol::frame::Next;
 use sparr_protocol::ids::RequestId;
+use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::response::ReasonCode;
 use std::collections::BTreeMap;
@@ -113,7 +117,7 @@ fn demonstrate(args: &DemoArgs, engine: &Engine, folder: &Path) -> Outcome {
         Ok::<BTreeMap<ReasonCode, String>, CannotRun>(named.collect())
     })?;
     let name = |code: ReasonCode| names.get(&code).cloned().unwrap_or_default();
-    let explained = load.example.as_ref().and_then(|request| explain(request, engine));
+    let explained = load.example.as_ref().and_then(|request| explain_request(request, engine));
     if args.json {
         let mut object = summary::object(&load.tally, load.took, &name);
         let rules = engine.state.rules();
@@ -229,6 +233,14 @@ fn progress_bar(seconds: u64) -> ProgressBar {
     bar
 }
 
-fn explain(_request: &AuthorisationRequest, _engine: &Engine) -> Option<String> {
-    None
+/// One decision in words, made again with what the engine knows now.
+fn explain_request(request: &AuthorisationRequest, engine: &Engine) -> Option<String> {
+    let mut bytes = Vec::new();
+    request.encode(&mut bytes).ok()?;
+    let Next::Frame { frame, .. } = Next::parse(&bytes, REQUEST_FRAME_BYTES_MAX) else { return None };
+    let (_, message) = frame.open().ok()?;
+    let rules = engine.state.rules();
+    let active = rules.as_ref()?;
+    let explained = explain::explain(message, CallerNo(0), clock::moment(), &engine.state, active).ok()?;
+    Some(explained.words(&active.set))
 }

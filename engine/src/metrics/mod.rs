@@ -91,7 +91,10 @@ impl WorkerStats {
 
     /// Counts the rules that a request hit.
     pub fn hit(&mut self, set: &RuleSet, hits: &Hits) {
-        if hits.enforced.is_empty() && hits.shadow.is_empty() && hits.errors.is_empty() {
+        if [&hits.enforced, &hits.shadow, &hits.errors, &hits.shadow_errors]
+            .iter()
+            .all(|some| some.is_empty())
+        {
             return;
         }
         if self.rules.as_ref().is_none_or(|counts| counts.digest != set.digest()) {
@@ -103,7 +106,8 @@ impl WorkerStats {
         let Some(counts) = &mut self.rules else { return };
         hits.enforced.iter().for_each(|index| counts.hits[*index].enforced += 1);
         hits.shadow.iter().for_each(|index| counts.hits[*index].shadow += 1);
-        hits.errors.iter().for_each(|index| counts.hits[*index].errors += 1);
+        let errors = hits.errors.iter().chain(&hits.shadow_errors);
+        errors.for_each(|index| counts.hits[*index].errors += 1);
     }
 
     /// Keeps the counts of a set that no longer decides, by rule id.

@@ -107,12 +107,6 @@ fn each_malformed_frame_gets_its_own_error_with_the_id_where_it_can_be_read() {
         ("a frame that is cut off", whole[..100].to_vec(), all_sevens, "frame_malformed".into()),
         ("a header that is cut off", whole[..5].to_vec(), RequestId::UNREADABLE, "frame_malformed".into()),
         ("an unknown kind of payment", set(138, 99), all_sevens, "field_malformed kind".into()),
-        (
-            "an unknown channel",
-            with(&|r| r.set("channel", "web").expect("legal")),
-            all_sevens,
-            "decided".into(),
-        ),
         ("a value in an absent field", set(140, 1), all_sevens, "field_malformed channel".into()),
         ("a reserved byte", set(160, 1), all_sevens, "field_malformed reserved".into()),
         (

@@ -3,5 +3,10 @@
 mod dependencies;
 mod doors;
 mod durability;
+mod floor;
+mod privacy;
+mod real_rows;
+mod reload;
+mod repeats;
 mod support;
 mod tidy;

@@ -51,11 +51,16 @@ impl EngineProcess {
 
     /// A development engine in a folder that stays.
     pub(crate) fn start_in(data_dir: &Path, arguments: &[&str]) -> Self {
+        Self::start_logging(data_dir, arguments, "info")
+    }
+
+    /// The same, with a level of logging.
+    pub(crate) fn start_logging(data_dir: &Path, arguments: &[&str], level: &str) -> Self {
         let mut child = sparr()
             .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(arguments)
-            .env("SPARR_LOG", "trace")
+            .env("SPARR_LOG", level)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

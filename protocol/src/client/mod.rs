@@ -14,9 +14,10 @@ pub use pipe::{ConnectError, Pipe, PipeReceiver, PipeSender};
 pub use policy::{FailPolicy, Fallback};
 
 use crate::codes::Kind;
-use crate::exchange::{ExchangeAnswer, ExchangeRequest, Said};
+use crate::exchange::{ExchangeAnswer, ExchangeRequest, Operation, Said};
+use crate::ids::RequestId;
 use crate::request::{AuthorisationRequest, EncodeError};
-use crate::response::{AuthorisationResponse, NotScreened};
+use crate::response::{AuthorisationResponse, NotScreened, ReasonCode};
 use link::Link;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,10 +86,29 @@ impl Client {
     }
 
     /// Connects now, so that the first call does not pay for the handshake, and a wrong certificate is told early.
+    ///
+    /// A TLS 1.3 client believes itself connected before the engine has looked at its certificate, so this asks one
+    /// question that everybody may ask and waits for the answer, whatever it is.
     pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
+        let engine = config.engine;
         let client = Self::new(config);
         client.link().await?;
-        Ok(client)
+        let anything = ExchangeRequest {
+            id: RequestId(*b"is anybody there"),
+            operation: Operation::ReasonName { code: ReasonCode(0) },
+        };
+        match client.exchange(&anything).await {
+            Ok(_) => Ok(client),
+            Err(CallError::Connect(error)) => Err(error),
+            Err(CallError::ConnectionLost(problem)) => Err(ConnectError::Refused { engine, problem }),
+            Err(
+                CallError::Timeout(_)
+                | CallError::Encode(_)
+                | CallError::InFlight
+                | CallError::TooManyInFlight(_)
+                | CallError::Unreadable(_),
+            ) => Err(ConnectError::Unreachable(engine)),
+        }
     }
 
     /// Asks for a decision and says what to do in every case.

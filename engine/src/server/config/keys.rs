@@ -20,7 +20,8 @@ const KEYS: &[Key] = &[
     Key {
         name: "member",
         value: || "\"my-company\"".to_owned(),
-        meaning: "The member of the exchange whose engine this is, as certificates name it: 1 to 24 lower-case letters,\ndigits and inner hyphens. No default.",
+        meaning: "The member of the exchange whose engine this is, as certificates name it: 1 to 24 lower-case letters,\n\
+                  digits and inner hyphens. No default.",
     },
     Key {
         name: "engine",
@@ -55,12 +56,14 @@ const KEYS: &[Key] = &[
     Key {
         name: "clock",
         value: || "\"wall\"".to_owned(),
-        meaning: "Which clock judges expiry, lateness and windows: \"wall\", or \"event\" (the highest event time seen) for\ndemonstrations with old rows.",
+        meaning: "Which clock judges expiry, lateness and windows: \"wall\", or \"event\" (the highest event time seen) for\n\
+                  demonstrations with old rows.",
     },
     Key {
         name: "verify_unavailable",
         value: || "\"hold\"".to_owned(),
-        meaning: "What happens to a payment whose person wants to be asked (a verify flag) where nobody can be asked, as with\nmail orders and merchant-initiated payments: \"hold\" or \"decline\". No default: somebody has to decide.",
+        meaning: "What happens to a payment whose person wants to be asked (a verify flag) where nobody can be asked, as with\n\
+                  mail orders and merchant-initiated payments: \"hold\" or \"decline\". No default: somebody has to decide.",
     },
     Key {
         name: "lift_cooling_off_hours",
@@ -87,7 +90,8 @@ const KEYS: &[Key] = &[
 /// The file with every key, its default and its meaning: what `config/engine.toml` is.
 pub fn commented_defaults() -> String {
     let mut text = String::from(
-        "# Configuration of a sparr engine. The values are the defaults, printed by the engine itself; keys without a\n# default have an example.\n",
+        "# Configuration of a sparr engine. The values are the defaults, printed by the engine itself; keys without a\n\
+         # default have an example.\n",
     );
     let comment = |text: &mut String, meaning: &str| {
         text.push('\n');
@@ -110,7 +114,8 @@ pub fn commented_defaults() -> String {
         (
             "revoked",
             "tls/revoked.pem",
-            "Their revocation lists. Without this key nothing is checked for revocation; with it, a certificate whose\nauthority has no list in force is refused.",
+            "Their revocation lists. Without this key nothing is checked for revocation; with it, a certificate whose\n\
+                  authority has no list in force is refused.",
         ),
     ] {
         comment(&mut text, meaning);
@@ -119,7 +124,8 @@ pub fn commented_defaults() -> String {
     }
     comment(
         &mut text,
-        "Fields without which a payment of a kind is not screened; | between alternatives. A kind that is not listed\nrequires nothing.",
+        "Fields without which a payment of a kind is not screened; | between alternatives. A kind that is not listed\n\
+                  requires nothing; without this table these lines hold.",
     );
     text.push_str("[required]\n");
     for (kind, fields) in REQUIRED {
