@@ -74,8 +74,7 @@ struct Explainer<'e> {
 
 impl Explainer<'_> {
     fn say(&mut self, at: Place, depth: usize, value: String) {
-        let words = self.text.get(at.start..at.end).unwrap_or_default();
-        let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = on_one_line(self.text.get(at.start..at.end).unwrap_or_default());
         self.parts.push(Part { depth, text, value });
     }
 
@@ -197,6 +196,40 @@ impl Explainer<'_> {
             self.code(&choice.other, depth + 1);
         }
     }
+}
+
+/// An expression without its comments and line breaks. Quoted texts stay as they are.
+fn on_one_line(expression: &str) -> String {
+    let mut line = String::with_capacity(expression.len());
+    let mut quote = None;
+    let mut rest = expression;
+    while let Some(letter) = rest.chars().next() {
+        match quote {
+            None if rest.starts_with("//") => {
+                rest = rest.find('\n').map_or("", |end| &rest[end..]);
+                continue;
+            }
+            None if letter.is_whitespace() => {
+                if !line.ends_with(' ') {
+                    line.push(' ');
+                }
+                rest = &rest[letter.len_utf8()..];
+                continue;
+            }
+            None if matches!(letter, '"' | '\'') => quote = Some(letter),
+            Some(_) if letter == '\\' => {
+                // The letter behind a backslash ends nothing.
+                line.push(letter);
+                rest = &rest[1..];
+            }
+            Some(open) if open == letter => quote = None,
+            None | Some(_) => {}
+        }
+        let next = rest.chars().next().map_or(0, char::len_utf8);
+        line.push_str(&rest[..next]);
+        rest = &rest[next..];
+    }
+    line.trim_end().to_owned()
 }
 
 fn unrolled(terms: &[Condition]) -> bool {

@@ -40,9 +40,9 @@ impl Sources {
 }
 
 impl SourceFile {
-    /// Line and column of a byte.
+    /// Line and column of a byte; of the character that it is part of, and of the end for a byte behind it.
     pub fn position(&self, byte: usize) -> Position {
-        let before = &self.text[..byte];
+        let before = &self.text[..self.text.floor_char_boundary(byte)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position {
             line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
@@ -95,7 +95,9 @@ mod tests {
     #[test]
     fn columns_count_characters_and_lines_count_from_one() {
         let file = SourceFile { name: "a".into(), text: "åäö x\ny".into() };
-        for (byte, line, column) in [(0, 1, 1), (2, 1, 2), (7, 1, 5), (8, 1, 6), (9, 2, 1), (10, 2, 2)] {
+        for (byte, line, column) in
+            [(0, 1, 1), (2, 1, 2), (7, 1, 5), (8, 1, 6), (9, 2, 1), (10, 2, 2), (3, 1, 2), (99, 2, 2)]
+        {
             assert_eq!(file.position(byte), Position { line, column }, "{byte}");
         }
     }

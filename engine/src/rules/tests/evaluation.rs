@@ -274,7 +274,7 @@ fn an_explanation_tells_each_part_word_for_word() {
     assert_eq!(
         told,
         [
-            "amount_minor > 5000 // large && (velocity(card, \"10m\").count > 2 || channel in [\"moto\"]) → true",
+            "amount_minor > 5000 && (velocity(card, \"10m\").count > 2 || channel in [\"moto\"]) → true",
             "  amount_minor > 5000 → true",
             "    amount_minor → 7000",
             "  velocity(card, \"10m\").count > 2 || channel in [\"moto\"] → true",

@@ -7,10 +7,12 @@ fn hits(condition: &str, lists: &[(&str, &str)], fields: &[(&str, &str)], now: T
     !evaluated(&set, &Stated { fields, now: Some(now), ..Stated::default() }).enforced.is_empty()
 }
 
+/// Condition, field, two entries; then values, and whether each entry alone holds them.
+type Usage<'a> = (&'a str, &'a str, [&'a str; 2], &'a [(&'a str, bool, bool)]);
+
 #[test]
 fn a_list_holds_what_its_lines_say_whatever_its_use() {
-    let uses: &[(&str, &str, [&str; 2], &[(&str, bool, bool)])] = &[
-        // Condition, field, entries; then values, and whether each entry alone holds them.
+    let uses: &[Usage<'_>] = &[
         (
             "email_domain in list(\"l\")",
             "email",

@@ -20,12 +20,12 @@ use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::time::Timestamp;
 
 pub(super) const REASONS: &str = "\
-[[reason]]\ncode = 1\nname = \"flag_deny\"\nanalyst = \"a\"\ncustomer = \"c\"\n\
-[[reason]]\ncode = 2\nname = \"flag_verify\"\nanalyst = \"a\"\ncustomer = \"c\"\n\
-[[reason]]\ncode = 3\nname = \"flag_verify_unavailable\"\nanalyst = \"a\"\ncustomer = \"c\"\n\
-[[reason]]\ncode = 10\nname = \"score\"\nanalyst = \"a\"\ncustomer = \"c\"\n\
-[[reason]]\ncode = 900\nname = \"other\"\nanalyst = \"a\"\ncustomer = \"c\"\n\
-[[reason]]\ncode = 800\nname = \"another\"\nanalyst = \"a\"\ncustomer = \"c\"\n";
+[[reason]]\ncode = 1\nname = \"flag_deny\"\nanalyst = \"å\"\ncustomer = \"c\"\n\
+[[reason]]\ncode = 2\nname = \"flag_verify\"\nanalyst = \"å\"\ncustomer = \"c\"\n\
+[[reason]]\ncode = 3\nname = \"flag_verify_unavailable\"\nanalyst = \"å\"\ncustomer = \"c\"\n\
+[[reason]]\ncode = 10\nname = \"score\"\nanalyst = \"å\"\ncustomer = \"c\"\n\
+[[reason]]\ncode = 900\nname = \"other\"\nanalyst = \"å\"\ncustomer = \"c\"\n\
+[[reason]]\ncode = 800\nname = \"another\"\nanalyst = \"å\"\ncustomer = \"c\"\n";
 
 pub(super) fn file(name: &str, text: &str) -> SourceFile {
     SourceFile { name: name.into(), text: text.into() }

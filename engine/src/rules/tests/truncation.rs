@@ -101,7 +101,7 @@ fn a_file_with_one_wrong_byte_never_panics() {
 
 #[test]
 fn reasons_and_lists_cut_off_anywhere_never_panic() {
-    for cut in 0..REASONS.len() {
+    for cut in (0..REASONS.len()).filter(|cut| REASONS.is_char_boundary(*cut)) {
         let mut sources = sources(&["rules: []\n"], &[]);
         sources.reasons.text.truncate(cut);
         for diagnostic in load(&sources).diagnostics {
