@@ -49,6 +49,20 @@ impl SourceFile {
             column: before[line_start..].chars().count() + 1,
         }
     }
+
+    /// Line and column of each of several bytes, in rising order: the file is read once.
+    pub(super) fn positions(&self, bytes: impl Iterator<Item = usize>) -> Vec<Position> {
+        let (mut line, mut line_start) = (1, 0);
+        bytes
+            .map(|byte| {
+                while let Some(length) = self.text[line_start..byte].find('\n') {
+                    line += 1;
+                    line_start += length + 1;
+                }
+                Position { line, column: self.text[line_start..byte].chars().count() + 1 }
+            })
+            .collect()
+    }
 }
 
 /// Number of a file within its [`Sources`].
@@ -100,6 +114,9 @@ mod tests {
         {
             assert_eq!(file.position(byte), Position { line, column }, "{byte}");
         }
+        let bytes = [0, 2, 7, 8, 9, 10];
+        let one_by_one: Vec<_> = bytes.iter().map(|byte| file.position(*byte)).collect();
+        assert_eq!(file.positions(bytes.into_iter()), one_by_one);
     }
 
     #[test]
