@@ -4,6 +4,7 @@ use super::interpret::Scene;
 use super::ir::{Atom, Code, Condition, Fraction, Node, Number, Test, Text, Unit};
 use super::set::{Mode, RuleSet};
 use super::truth::{Lack, Truth};
+use super::values::time_reader;
 use super::{check::duration_text, expression::Operator, expression::Place};
 use crate::facts::Facts;
 use crate::facts::schema::{CodeDomain, Read};
@@ -240,10 +241,8 @@ fn unrolled(terms: &[Condition]) -> bool {
 fn unit(node: &Node<Number>) -> Unit {
     match &node.is {
         Number::Constant(_, unit) => *unit,
-        Number::Field(field) => match field.def().read {
-            Read::Time(_) => Unit::Time,
-            _ => Unit::Plain,
-        },
+        Number::Field(field) if time_reader(*field).is_some() => Unit::Time,
+        Number::Field(_) => Unit::Plain,
         Number::Reading(_) | Number::Size(_) => Unit::Plain,
         Number::Negative(inner) => unit(inner),
         Number::Arithmetic(operator, pair) => match (unit(&pair[0]), operator, unit(&pair[1])) {
@@ -260,10 +259,10 @@ fn unit(node: &Node<Number>) -> Unit {
 fn domain(node: &Node<Code>) -> Option<&'static CodeDomain> {
     match &node.is {
         Code::Constant(_) => None,
-        Code::Field(field) => match field.def().read {
-            Read::Code(domain, _) => Some(domain),
-            _ => None,
-        },
+        Code::Field(field) => {
+            let Read::Code(domain, _) = field.def().read else { return None };
+            Some(domain)
+        }
         Code::If(choice) => domain(&choice.one).or_else(|| domain(&choice.other)),
     }
 }

@@ -1,7 +1,7 @@
 //! A first look at a condition, before the parser: brackets, nesting, and the slips that people bring along from
 //! other languages.
 //!
-//! The grammar alone would say "mismatched input 'and' expecting {<EOF>, '==', …". Slips are few and well known, so
+//! The grammar alone would say `mismatched input 'and' expecting {<EOF>, '==', …`. Slips are few and well known, so
 //! each gets its own sentence here; what is left goes to the parser.
 
 use super::{Place, Source};

@@ -97,6 +97,17 @@ fn the_digest_says_what_decides_and_nothing_else() {
 }
 
 #[test]
+fn one_set_group_and_one_rule_of_a_name_in_all_files_together() {
+    let file = |id: &str| format!("{SETTINGS}rules:\n{}", rule(id, "mcc == 1", "mode: off"));
+    assert_eq!(codes(&sources(&[&file("a"), &file("b")], &[])), ["E011"]);
+    let alone = format!("rules:\n{}", rule("a", "mcc == 2", ""));
+    assert_eq!(codes(&sources(&[&file("a"), &alone], &[])), ["E008"]);
+    let lists = [("l.txt", "x\n"), ("l.csv", "value\nx\n")];
+    assert_eq!(codes(&sources(&["rules: []\n"], &lists)), ["E008"]);
+    assert_eq!(codes(&sources(&[], &[])), [""; 0], "a set of no rules is a set");
+}
+
+#[test]
 fn a_set_is_what_its_files_say() {
     let (rules, lists) = parts();
     let texts: Vec<&str> = rules.iter().map(String::as_str).collect();
