@@ -91,6 +91,11 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
         try_examples(&candidates, &workshop, &lists, report);
     }
     check_bounds(&candidates, &workshop.live, report);
+    if candidates.is_empty() && errors(report) == 0 {
+        // Nothing would ever be objected to: more likely a folder that was mounted empty than a decision.
+        let (first, _) = all[0];
+        report.push(Diagnostic::new(Code::MissingKey, Span::new(first, 0..0), "the set holds no rules"));
+    }
     if errors(report) > 0 { None } else { assemble(sources, candidates, workshop, lists, report) }
 }
 
