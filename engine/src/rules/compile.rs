@@ -1,10 +1,13 @@
 //! Checked conditions made fast: each distinct atom of a set becomes one closure that is specialised for its shape
 //! and asked at most once per request; each condition becomes a small tree over the numbers of its atoms.
 
-use super::interpret::{Scene, calculate, calculate_fraction, negative, reading};
+use super::interpret::Scene;
 use super::ir::{Atom, Choice, Code, Condition, Fraction, Node, Number, Test, Text};
 use super::truth::{Lack, Truth, both};
-use crate::facts::schema::{FieldIndex, Read};
+use super::values::{
+    calculate, calculate_fraction, code_reader, negative, reading, time_reader, truth_reader, whole_reader,
+};
+use crate::facts::schema::FieldIndex;
 use hashbrown::HashMap;
 use sparr_protocol::time::Timestamp;
 
@@ -128,9 +131,9 @@ impl Program {
 /// An atom as a closure. The frequent shapes, a field or a reading against a constant, read in one step.
 fn ask(atom: &Atom) -> Ask<Truth> {
     match atom {
-        Atom::Holds(field) => match field.def().read {
-            Read::Bool(read) => Box::new(move |scene| read(scene.facts).map_or(Truth::Absent, Truth::from)),
-            _ => plainly(atom),
+        Atom::Holds(field) => match truth_reader(*field) {
+            Some(read) => Box::new(move |scene| read(scene.facts).map_or(Truth::Absent, Truth::from)),
+            None => plainly(atom),
         },
         Atom::Codes(Node { is: Code::Field(field), .. }, Node { is: Code::Constant(code), .. }) => {
             let code = *code;
@@ -192,30 +195,32 @@ fn plainly(atom: &Atom) -> Ask<Truth> {
 }
 
 fn code_is(field: FieldIndex, test: impl Fn(u16) -> bool + Send + Sync + 'static) -> Ask<Truth> {
-    match field.def().read {
-        Read::Code(_, read) => {
+    match code_reader(field) {
+        Some(read) => {
             Box::new(move |scene| read(scene.facts).map_or(Truth::Absent, |code| test(code).into()))
         }
-        _ => Box::new(|_| Truth::Absent),
+        None => Box::new(|_| Truth::Absent),
     }
 }
 
 fn number_is(value: &Node<Number>, test: impl Fn(i64) -> bool + Send + Sync + 'static) -> Ask<Truth> {
-    match &value.is {
-        Number::Field(field) => match field.def().read {
-            Read::Int(read) | Read::Money(read) => {
-                Box::new(move |scene| read(scene.facts).map_or(Truth::Absent, |value| test(value).into()))
-            }
-            _ => {
-                let value = number(value);
-                Box::new(move |scene| value(scene).map(&test).into())
-            }
-        },
+    let whole = match &value.is {
+        Number::Field(field) => whole_reader(*field),
         Number::Reading(index) => {
             let index = *index;
-            Box::new(move |scene| reading(scene.facts.reading(index)).map(&test).into())
+            return Box::new(move |scene| reading(scene.facts.reading(index)).map(&test).into());
         }
-        _ => {
+        Number::Constant(..)
+        | Number::Size(_)
+        | Number::Negative(_)
+        | Number::Arithmetic(..)
+        | Number::If(_) => None,
+    };
+    match whole {
+        Some(read) => {
+            Box::new(move |scene| read(scene.facts).map_or(Truth::Absent, |value| test(value).into()))
+        }
+        None => {
             let value = number(value);
             Box::new(move |scene| value(scene).map(&test).into())
         }
@@ -229,14 +234,12 @@ fn number(node: &Node<Number>) -> AskValue<i64> {
             let value = *value;
             Box::new(move |_| Ok(value))
         }
-        Number::Field(field) => match field.def().read {
-            Read::Int(read) | Read::Money(read) => {
-                Box::new(move |scene| read(scene.facts).ok_or(Lack::Absent))
-            }
-            Read::Time(read) => {
+        Number::Field(field) => match (whole_reader(*field), time_reader(*field)) {
+            (Some(read), _) => Box::new(move |scene| read(scene.facts).ok_or(Lack::Absent)),
+            (None, Some(read)) => {
                 Box::new(move |scene| read(scene.facts).map(Timestamp::ms).ok_or(Lack::Absent))
             }
-            _ => Box::new(|_| Err(Lack::Absent)),
+            (None, None) => Box::new(|_| Err(Lack::Absent)),
         },
         Number::Reading(index) => {
             let index = *index;

@@ -4,6 +4,7 @@ use super::interpret::Scene;
 use super::ir::{Atom, Code, Condition, Fraction, Node, Number, Test, Text, Unit};
 use super::set::{Mode, RuleSet};
 use super::truth::{Lack, Truth};
+use super::values::time_reader;
 use super::{check::duration_text, expression::Operator, expression::Place};
 use crate::facts::Facts;
 use crate::facts::schema::{CodeDomain, Read};
@@ -74,8 +75,7 @@ struct Explainer<'e> {
 
 impl Explainer<'_> {
     fn say(&mut self, at: Place, depth: usize, value: String) {
-        let words = self.text.get(at.start..at.end).unwrap_or_default();
-        let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = on_one_line(self.text.get(at.start..at.end).unwrap_or_default());
         self.parts.push(Part { depth, text, value });
     }
 
@@ -199,6 +199,40 @@ impl Explainer<'_> {
     }
 }
 
+/// An expression without its comments and line breaks. Quoted texts stay as they are.
+fn on_one_line(expression: &str) -> String {
+    let mut line = String::with_capacity(expression.len());
+    let mut quote = None;
+    let mut rest = expression;
+    while let Some(letter) = rest.chars().next() {
+        match quote {
+            None if rest.starts_with("//") => {
+                rest = rest.find('\n').map_or("", |end| &rest[end..]);
+                continue;
+            }
+            None if letter.is_whitespace() => {
+                if !line.ends_with(' ') {
+                    line.push(' ');
+                }
+                rest = &rest[letter.len_utf8()..];
+                continue;
+            }
+            None if matches!(letter, '"' | '\'') => quote = Some(letter),
+            Some(_) if letter == '\\' => {
+                // The letter behind a backslash ends nothing.
+                line.push(letter);
+                rest = &rest[1..];
+            }
+            Some(open) if open == letter => quote = None,
+            None | Some(_) => {}
+        }
+        let next = rest.chars().next().map_or(0, char::len_utf8);
+        line.push_str(&rest[..next]);
+        rest = &rest[next..];
+    }
+    line.trim_end().to_owned()
+}
+
 fn unrolled(terms: &[Condition]) -> bool {
     let place = |term: &Condition| (term.at.start, term.at.end);
     terms.windows(2).all(|pair| place(&pair[0]) == place(&pair[1]))
@@ -207,10 +241,8 @@ fn unrolled(terms: &[Condition]) -> bool {
 fn unit(node: &Node<Number>) -> Unit {
     match &node.is {
         Number::Constant(_, unit) => *unit,
-        Number::Field(field) => match field.def().read {
-            Read::Time(_) => Unit::Time,
-            _ => Unit::Plain,
-        },
+        Number::Field(field) if time_reader(*field).is_some() => Unit::Time,
+        Number::Field(_) => Unit::Plain,
         Number::Reading(_) | Number::Size(_) => Unit::Plain,
         Number::Negative(inner) => unit(inner),
         Number::Arithmetic(operator, pair) => match (unit(&pair[0]), operator, unit(&pair[1])) {
@@ -227,10 +259,10 @@ fn unit(node: &Node<Number>) -> Unit {
 fn domain(node: &Node<Code>) -> Option<&'static CodeDomain> {
     match &node.is {
         Code::Constant(_) => None,
-        Code::Field(field) => match field.def().read {
-            Read::Code(domain, _) => Some(domain),
-            _ => None,
-        },
+        Code::Field(field) => {
+            let Read::Code(domain, _) = field.def().read else { return None };
+            Some(domain)
+        }
         Code::If(choice) => domain(&choice.one).or_else(|| domain(&choice.other)),
     }
 }

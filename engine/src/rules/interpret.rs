@@ -2,14 +2,14 @@
 //!
 //! Explanations use it, part by part, and it is what [`compile`](super::compile) is tested against.
 
-use super::expression::Operator;
-use super::ir::{Atom, Case, Choice, Code, Condition, Fraction, Node, Number, Test, Text};
+use super::ir::{Atom, Choice, Code, Condition, Fraction, Node, Number, Test, Text};
 use super::lists::Lists;
-use super::truth::{Fault, Lack, Truth, both};
+use super::truth::{Lack, Truth, both};
+use super::values::{
+    address_reader, calculate, calculate_fraction, code_reader, negative, present, reading, text_reader,
+    time_reader, truth_reader, whole_reader, with_case,
+};
 use crate::facts::Facts;
-use crate::facts::schema::{FieldIndex, Read};
-use crate::velocity::Reading;
-use sparr_protocol::limits::TEXT_BYTES_MAX;
 use sparr_protocol::time::Timestamp;
 
 /// What a condition is asked about.
@@ -43,7 +43,9 @@ impl Atom {
     pub(super) fn truth(&self, scene: Scene<'_>) -> Truth {
         let Scene { facts, lists, now } = scene;
         match self {
-            Self::Holds(field) => holds(*field, facts).into(),
+            Self::Holds(field) => {
+                truth_reader(*field).and_then(|read| read(facts)).map_or(Truth::Absent, Truth::from)
+            }
             Self::Present(field) => present(*field, facts).into(),
             Self::Numbers(left, relation, right) => both(left.number(scene), right.number(scene))
                 .map(|(left, right)| relation.holds(left.cmp(&right)))
@@ -75,10 +77,9 @@ impl Atom {
             Self::CodeListed(value, list) => {
                 value.code(scene).map(|value| lists.holds_code(*list, value, now)).into()
             }
-            Self::Covered(field, list) => {
-                let Read::Ip(read) = field.def().read else { return Truth::Absent };
-                read(facts).map_or(Truth::Absent, |address| lists.covers(*list, address, now).into())
-            }
+            Self::Covered(field, list) => address_reader(*field)
+                .and_then(|read| read(facts))
+                .map_or(Truth::Absent, |address| lists.covers(*list, address, now).into()),
             Self::TextPart(text, part, other) => {
                 with_texts(text, other, scene, |text, other| part.found(text, other)).into()
             }
@@ -99,7 +100,11 @@ impl Node<Number> {
     pub(super) fn number(&self, scene: Scene<'_>) -> Result<i64, Lack> {
         match &self.is {
             Number::Constant(value, _) => Ok(*value),
-            Number::Field(field) => number_field(*field, scene.facts),
+            Number::Field(field) => match whole_reader(*field) {
+                Some(read) => read(scene.facts),
+                None => time_reader(*field).and_then(|read| read(scene.facts)).map(Timestamp::ms),
+            }
+            .ok_or(Lack::Absent),
             Number::Reading(index) => reading(scene.facts.reading(*index)),
             Number::Size(text) => text.with_text(scene, |text| text.chars().count() as i64),
             Number::Negative(inner) => inner.number(scene).and_then(negative),
@@ -130,9 +135,8 @@ impl Node<Text> {
         match &self.is {
             Text::Constant(text) => Ok(look(text)),
             Text::Field(field, case) => {
-                let Read::Text(read) = field.def().read else { return Err(Lack::Absent) };
-                let text = read(scene.facts).ok_or(Lack::Absent)?;
-                Ok(with_case(text, *case, look))
+                let text = text_reader(*field).and_then(|read| read(scene.facts));
+                Ok(with_case(text.ok_or(Lack::Absent)?, *case, look))
             }
             Text::If(choice) => choice.taken(scene)?.with_text(scene, look),
         }
@@ -144,7 +148,7 @@ impl Node<Code> {
     pub(super) fn code(&self, scene: Scene<'_>) -> Result<u16, Lack> {
         match &self.is {
             Code::Constant(code) => Ok(*code),
-            Code::Field(field) => code_field(*field, scene.facts),
+            Code::Field(field) => code_reader(*field).and_then(|read| read(scene.facts)).ok_or(Lack::Absent),
             Code::If(choice) => choice.taken(scene)?.code(scene),
         }
     }
@@ -162,108 +166,4 @@ fn with_texts<R>(
         // The other one may lack for a stronger reason.
         Err(lack) => Err(other.with_text(scene, |_| ()).err().map_or(lack, |other| lack.max(other))),
     }
-}
-
-/// A field that is true or false.
-pub(super) fn holds(field: FieldIndex, facts: &Facts<'_>) -> Result<bool, Lack> {
-    match field.def().read {
-        Read::Bool(read) => read(facts).ok_or(Lack::Absent),
-        Read::Int(_)
-        | Read::Money(_)
-        | Read::Text(_)
-        | Read::Code(..)
-        | Read::Ip(_)
-        | Read::Time(_)
-        | Read::Presence(_) => Err(Lack::Absent),
-    }
-}
-
-/// Whether a field is there.
-pub(super) fn present(field: FieldIndex, facts: &Facts<'_>) -> bool {
-    match field.def().read {
-        Read::Bool(read) => read(facts).is_some(),
-        Read::Int(read) | Read::Money(read) => read(facts).is_some(),
-        Read::Text(read) => read(facts).is_some(),
-        Read::Code(_, read) => read(facts).is_some(),
-        Read::Ip(read) => read(facts).is_some(),
-        Read::Time(read) => read(facts).is_some(),
-        Read::Presence(read) => read(facts),
-    }
-}
-
-/// A field that is a whole number or a time.
-pub(super) fn number_field(field: FieldIndex, facts: &Facts<'_>) -> Result<i64, Lack> {
-    match field.def().read {
-        Read::Int(read) | Read::Money(read) => read(facts).ok_or(Lack::Absent),
-        Read::Time(read) => read(facts).map(Timestamp::ms).ok_or(Lack::Absent),
-        Read::Bool(_) | Read::Text(_) | Read::Code(..) | Read::Ip(_) | Read::Presence(_) => Err(Lack::Absent),
-    }
-}
-
-/// A field that is a value of an enumeration.
-pub(super) fn code_field(field: FieldIndex, facts: &Facts<'_>) -> Result<u16, Lack> {
-    match field.def().read {
-        Read::Code(_, read) => read(facts).ok_or(Lack::Absent),
-        Read::Bool(_)
-        | Read::Int(_)
-        | Read::Money(_)
-        | Read::Text(_)
-        | Read::Ip(_)
-        | Read::Time(_)
-        | Read::Presence(_) => Err(Lack::Absent),
-    }
-}
-
-/// A velocity reading. A capped one counts with its bound: a rule sees too many, never too few.
-pub(super) fn reading(reading: Reading) -> Result<i64, Lack> {
-    match reading {
-        Reading::Absent => Err(Lack::Absent),
-        Reading::Exact(value) | Reading::Capped(value) => Ok(value),
-    }
-}
-
-/// Calculates with whole numbers; what does not fit is a fault, never a wrapped value.
-pub(super) fn calculate(operator: Operator, left: i64, right: i64) -> Result<i64, Fault> {
-    let fits = match operator {
-        Operator::Add => left.checked_add(right),
-        Operator::Subtract => left.checked_sub(right),
-        Operator::Multiply => left.checked_mul(right),
-        Operator::Divide | Operator::Remainder if right == 0 => return Err(Fault::DivisionByZero),
-        Operator::Divide => left.checked_div(right),
-        Operator::Remainder => left.checked_rem(right),
-    };
-    fits.ok_or(Fault::Overflow)
-}
-
-/// The number with the other sign.
-pub(super) fn negative(value: i64) -> Result<i64, Lack> {
-    value.checked_neg().ok_or(Lack::Fault(Fault::Overflow))
-}
-
-/// Calculates with fractions, as IEEE 754 has it: there is always a result.
-pub(super) fn calculate_fraction(operator: Operator, left: f64, right: f64) -> f64 {
-    match operator {
-        Operator::Add => left + right,
-        Operator::Subtract => left - right,
-        Operator::Multiply => left * right,
-        Operator::Divide => left / right,
-        Operator::Remainder => left % right,
-    }
-}
-
-/// Looks at a text in a case, on the stack: no text of a request is longer than the buffer.
-pub(super) fn with_case<R>(text: &str, case: Case, look: impl FnOnce(&str) -> R) -> R {
-    let mut buffer = [0; TEXT_BYTES_MAX];
-    let folded = match case {
-        Case::AsWritten => None,
-        Case::Lower | Case::Upper => buffer.get_mut(..text.len()),
-    };
-    let Some(folded) = folded else { return look(text) };
-    folded.copy_from_slice(text.as_bytes());
-    if case == Case::Lower {
-        folded.make_ascii_lowercase();
-    } else {
-        folded.make_ascii_uppercase();
-    }
-    look(std::str::from_utf8(folded).unwrap_or(text))
 }

@@ -11,7 +11,7 @@ use super::lists::{Library, Lists};
 use super::reasons::{self, ReasonTable};
 use super::set::{Location, Mode, Rule, RuleSet, set_cost};
 use super::settings::Settings;
-use super::sources::{Sources, Span};
+use super::sources::{Position, Sources, Span};
 use super::{digest, lint, yaml};
 use crate::limits::{READINGS_MAX, RULES_MAX, SET_COST_MAX};
 use crate::velocity::spec::Plan;
@@ -91,6 +91,11 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
         try_examples(&candidates, &workshop, &lists, report);
     }
     check_bounds(&candidates, &workshop.live, report);
+    if candidates.is_empty() && errors(report) == 0 {
+        // Nothing would ever be objected to: more likely a folder that was mounted empty than a decision.
+        let (first, _) = all[0];
+        report.push(Diagnostic::new(Code::MissingKey, Span::new(first, 0..0), "the set holds no rules"));
+    }
     if errors(report) > 0 { None } else { assemble(sources, candidates, workshop, lists, report) }
 }
 
@@ -215,6 +220,20 @@ fn try_examples(
     }
 }
 
+/// Where the rules stand. Those of a file stand together, in its order.
+fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<Location> {
+    let files = candidates.chunk_by(|one, other| one.draft.at.file == other.draft.at.file);
+    files
+        .flat_map(|rules| {
+            let file = sources.file(rules[0].draft.at.file);
+            let positions = file.positions(rules.iter().map(|rule| rule.draft.at.start));
+            let location =
+                |at: Position| Location { file: file.name.clone(), line: at.line, column: at.column };
+            positions.into_iter().map(location).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Puts the set together, and says what loads but was probably not meant.
 fn assemble(
     sources: &Sources,
@@ -228,11 +247,10 @@ fn assemble(
     let mut exprs = Vec::with_capacity(candidates.len());
     let mut places = Vec::with_capacity(candidates.len());
     let mut gates = Gates::default();
+    let mut locations = locations(sources, &candidates).into_iter();
     for (at, Candidate { draft, reason, expr, checked, compiled }) in candidates.into_iter().enumerate() {
         let Checked { condition, cost } = checked?;
         let source = draft.when.as_ref()?;
-        let file = sources.file(draft.at.file);
-        let position = file.position(draft.at.start);
         let rule = Rule {
             id: draft.id.into(),
             description: draft.description.into(),
@@ -245,7 +263,7 @@ fn assemble(
             expires: draft.expires.map(|(day, _)| day),
             when: source.text.clone(),
             cost,
-            location: Location { file: file.name.clone(), line: position.line, column: position.column },
+            location: locations.next()?,
             expires_at: draft.expires.map(|(_, at)| at),
             condition,
         };

@@ -31,6 +31,7 @@ mod set;
 mod settings;
 mod sources;
 mod truth;
+mod values;
 mod yaml;
 
 #[cfg(test)]

@@ -83,12 +83,15 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
 /// The lines that the labels stand on, and those between them. The rest of the file is not handed over: a list may
 /// be many megabytes long.
 fn snippet<'a>(file: &'a SourceFile, labels: &[(AnnotationKind, &'a Label)]) -> Snippet<'a, Annotation<'a>> {
-    let first = labels.iter().map(|(_, label)| label.at.start).min().unwrap_or(0);
-    let last = labels.iter().map(|(_, label)| label.at.end).max().unwrap_or(0);
+    // Places come from several parsers: one that lies within a character is moved, not trusted.
+    let start = |label: &Label| file.text.floor_char_boundary(label.at.start);
+    let end = |label: &Label| file.text.floor_char_boundary(label.at.end).max(start(label));
+    let first = labels.iter().map(|(_, label)| start(label)).min().unwrap_or(0);
+    let last = labels.iter().map(|(_, label)| end(label)).max().unwrap_or(0);
     let from = file.text[..first].rfind('\n').map_or(0, |newline| newline + 1);
     let to = file.text[last..].find('\n').map_or(file.text.len(), |newline| last + newline);
     let annotations = labels.iter().map(|(kind, label)| {
-        let bytes = label.at.start - from..label.at.end - from;
+        let bytes = start(label) - from..end(label) - from;
         kind.span(bytes).label((!label.text.is_empty()).then_some(label.text.as_str()))
     });
     Snippet::source(&file.text[from..to])

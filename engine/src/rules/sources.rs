@@ -40,14 +40,28 @@ impl Sources {
 }
 
 impl SourceFile {
-    /// Line and column of a byte.
+    /// Line and column of a byte; of the character that it is part of, and of the end for a byte behind it.
     pub fn position(&self, byte: usize) -> Position {
-        let before = &self.text[..byte];
+        let before = &self.text[..self.text.floor_char_boundary(byte)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position {
             line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
         }
+    }
+
+    /// Line and column of each of several bytes, in rising order: the file is read once.
+    pub(super) fn positions(&self, bytes: impl Iterator<Item = usize>) -> Vec<Position> {
+        let (mut line, mut line_start) = (1, 0);
+        bytes
+            .map(|byte| {
+                while let Some(length) = self.text[line_start..byte].find('\n') {
+                    line += 1;
+                    line_start += length + 1;
+                }
+                Position { line, column: self.text[line_start..byte].chars().count() + 1 }
+            })
+            .collect()
     }
 }
 
@@ -95,9 +109,14 @@ mod tests {
     #[test]
     fn columns_count_characters_and_lines_count_from_one() {
         let file = SourceFile { name: "a".into(), text: "åäö x\ny".into() };
-        for (byte, line, column) in [(0, 1, 1), (2, 1, 2), (7, 1, 5), (8, 1, 6), (9, 2, 1), (10, 2, 2)] {
+        for (byte, line, column) in
+            [(0, 1, 1), (2, 1, 2), (7, 1, 5), (8, 1, 6), (9, 2, 1), (10, 2, 2), (3, 1, 2), (99, 2, 2)]
+        {
             assert_eq!(file.position(byte), Position { line, column }, "{byte}");
         }
+        let bytes = [0, 2, 7, 8, 9, 10];
+        let one_by_one: Vec<_> = bytes.iter().map(|byte| file.position(*byte)).collect();
+        assert_eq!(file.positions(bytes.into_iter()), one_by_one);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use super::{Checker, NumberKind, Typed};
 use crate::rules::diagnostic::Code as DiagnosticCode;
 use crate::rules::expression::{Expr, Operator, Place};
-use crate::rules::interpret::{calculate, calculate_fraction};
 use crate::rules::ir::{Double, Fraction, Node, Number};
 use crate::rules::truth::Fault;
+use crate::rules::values::{calculate, calculate_fraction};
 
 impl Checker<'_> {
     /// `left operator right`.

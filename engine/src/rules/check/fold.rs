@@ -18,7 +18,9 @@ pub(super) fn not(inner: Condition, at: Place) -> Condition {
     match inner.is {
         Test::Constant(holds) => decided(!holds, at),
         Test::Not(inner) => *inner,
-        _ => Node { at, is: Test::Not(Box::new(inner)) },
+        Test::Atom(_) | Test::All(_) | Test::Any(_) | Test::If(_) | Test::Same(_) => {
+            Node { at, is: Test::Not(Box::new(inner)) }
+        }
     }
 }
 

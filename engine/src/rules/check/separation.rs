@@ -89,9 +89,20 @@ fn held_by_verify(condition: &Condition, sign: Sign) -> Option<Place> {
         Test::Atom(atom) => {
             let found = match atom {
                 Atom::Holds(_) => is_flag(atom, VERIFY) && sign != Sign::Negative,
-                Atom::Present(_) => false,
+                Atom::Present(_) | Atom::Covered(..) => false,
                 // Inside of a calculated choice a flag counts both ways.
-                _ => Reads::of(atom).fields.iter().any(|field| field.def().name == VERIFY),
+                Atom::Numbers(..)
+                | Atom::Fractions(..)
+                | Atom::Texts(..)
+                | Atom::Codes(..)
+                | Atom::NumberIn(..)
+                | Atom::TextIn(..)
+                | Atom::CodeIn(..)
+                | Atom::NumberListed(..)
+                | Atom::TextListed(..)
+                | Atom::CodeListed(..)
+                | Atom::TextPart(..)
+                | Atom::Matches(..) => Reads::of(atom).fields.iter().any(|field| field.def().name == VERIFY),
             };
             found.then_some(condition.at)
         }

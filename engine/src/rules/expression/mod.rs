@@ -5,6 +5,7 @@
 
 mod parse;
 mod scan;
+mod slips;
 mod source;
 
 pub(super) use parse::parse;

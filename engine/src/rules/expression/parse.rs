@@ -278,3 +278,7 @@ fn operator(name: &str) -> Option<Operator> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -1,9 +1,10 @@
 //! A first look at a condition, before the parser: brackets, nesting, and the slips that people bring along from
 //! other languages.
 //!
-//! The grammar alone would say "mismatched input 'and' expecting {<EOF>, '==', …". Slips are few and well known, so
+//! The grammar alone would say `mismatched input 'and' expecting {<EOF>, '==', …`. Slips are few and well known, so
 //! each gets its own sentence here; what is left goes to the parser.
 
+use super::slips::{CURLY_QUOTES, ESCAPES, FOREIGN_WORDS, SIGNS};
 use super::{Place, Source};
 use crate::limits::EXPRESSION_DEPTH_MAX;
 use crate::rules::diagnostic::{Code, Diagnostic};
@@ -16,67 +17,6 @@ pub(super) struct Looked {
     /// Where the last thing ends that is neither white space nor a comment.
     pub(super) end: usize,
 }
-
-/// Words and signs of other languages, and what stands for them here.
-const FOREIGN_WORDS: &[(&str, &str)] = &[
-    ("and", "`and` is written `&&`"),
-    ("AND", "`and` is written `&&`"),
-    ("And", "`and` is written `&&`"),
-    ("or", "`or` is written `||`"),
-    ("OR", "`or` is written `||`"),
-    ("Or", "`or` is written `||`"),
-    ("not", "`not` is written `!`; \"not in\" is written `!(x in y)`"),
-    ("NOT", "`not` is written `!`; \"not in\" is written `!(x in y)`"),
-    ("Not", "`not` is written `!`; \"not in\" is written `!(x in y)`"),
-    ("IN", "`in` is written in lower case"),
-    ("In", "`in` is written in lower case"),
-    ("is", "`is` is written `==`"),
-    ("IS", "`is` is written `==`"),
-    ("LIKE", "`like` is written `x.contains(\"…\")`, `x.startsWith(\"…\")` or `x.matches(\"…\")`"),
-    ("like", "`like` is written `x.contains(\"…\")`, `x.startsWith(\"…\")` or `x.matches(\"…\")`"),
-    ("BETWEEN", "`between` is written `low <= x && x <= high`"),
-    ("between", "`between` is written `low <= x && x <= high`"),
-    ("TRUE", "`true` is written in lower case"),
-    ("True", "`true` is written in lower case"),
-    ("FALSE", "`false` is written in lower case"),
-    ("False", "`false` is written in lower case"),
-    ("NULL", "an absent field is asked for with `has(x)`"),
-    ("nil", "an absent field is asked for with `has(x)`"),
-    ("None", "an absent field is asked for with `has(x)`"),
-];
-
-/// Signs, longest first; those without a sentence are CEL's own.
-const SIGNS: &[(&str, Option<&str>)] = &[
-    ("===", Some("equality is written `==`")),
-    ("!==", Some("inequality is written `!=`")),
-    ("==", None),
-    ("!=", None),
-    ("<=", None),
-    (">=", None),
-    ("&&", None),
-    ("||", None),
-    ("=>", Some("\"at least\" is written `>=`")),
-    ("=<", Some("\"at most\" is written `<=`")),
-    ("<>", Some("inequality is written `!=`")),
-    ("=~", Some("a pattern is written `x.matches(r\"…\")`")),
-    ("/*", Some("a comment runs from `//` to the end of its line")),
-    ("=", Some("equality is written `==`; a single `=` is no comparison")),
-    ("&", Some("\"and\" is written `&&`")),
-    ("|", Some("\"or\" is written `||`")),
-    ("#", Some("inside a condition a comment begins with `//`")),
-    (";", Some("a condition is one expression, without `;`")),
-    ("^", Some("there is no operator `^`")),
-    ("~", Some("there is no operator `~`")),
-    ("@", Some("fields are written as plain names, without `@`")),
-    ("$", Some("fields are written as plain names, without `$`")),
-    ("`", Some("fields are written as plain names, without backticks")),
-    ("\\", Some("a backslash stands only inside quotes")),
-    ("≥", Some("\"at least\" is written `>=`")),
-    ("≤", Some("\"at most\" is written `<=`")),
-    ("≠", Some("inequality is written `!=`")),
-];
-
-const CURLY_QUOTES: [char; 10] = ['“', '”', '„', '‟', '‘', '’', '‚', '‛', '«', '»'];
 
 /// Looks a condition over. `None` where something was reported.
 pub(super) fn scan(source: &Source, report: &mut Vec<Diagnostic>) -> Option<Looked> {
@@ -199,26 +139,7 @@ impl<'a> Scan<'a, '_> {
             match letter {
                 '\n' => break,
                 '\\' if !raw => match letters.next() {
-                    Some((
-                        _,
-                        'a'
-                        | 'b'
-                        | 'f'
-                        | 'n'
-                        | 'r'
-                        | 't'
-                        | 'v'
-                        | '\\'
-                        | '\''
-                        | '"'
-                        | '`'
-                        | '?'
-                        | 'x'
-                        | 'X'
-                        | 'u'
-                        | 'U'
-                        | '0'..='3',
-                    )) => {}
+                    Some((_, next)) if ESCAPES.contains(next) => {}
                     Some((_, other)) if other != '\n' => {
                         let message = format!("`\\{other}` is no escape");
                         let here = start + at..start + at + 1 + other.len_utf8();

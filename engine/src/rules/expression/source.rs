@@ -144,6 +144,7 @@ mod tests {
             "when: 'alpha\n\n   å && beta'\n",
             "when: \"alpha\\n&&\\nbeta\"\r\n",
             "{when: alpha && beta}\n",
+            "\u{feff}when: |\r\n  alpha // å\r\n    && beta\r\n",
         ] {
             let file = SourceFile { name: "a".into(), text: text.into() };
             let sources = Sources { rules: vec![file.clone()], lists: vec![], reasons: file };
