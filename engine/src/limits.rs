@@ -30,7 +30,7 @@ pub const EXPRESSION_BYTES_MAX: usize = 8_192;
 /// Deepest nesting of an expression.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 
-/// Deepest nesting of a rule file's groups and lists. A rule needs seven.
+/// Deepest nesting of a rule file's groups and lists. The windows of an example stand nine deep.
 pub const YAML_DEPTH_MAX: usize = 16;
 
 /// Most points of one rule.

@@ -205,8 +205,6 @@ impl Relation {
 
 /// What looks at every part of a condition that reads the facts, those inside of choices included.
 pub(super) trait Visitor {
-    /// An atom.
-    fn atom(&mut self, _: &Atom) {}
     /// A field that is read, or asked for whether it is there.
     fn field(&mut self, _: FieldIndex) {}
     /// A velocity reading.
@@ -215,7 +213,7 @@ pub(super) trait Visitor {
 
 /// What a visitor can be taken through.
 pub(super) trait Visit {
-    /// Shows every atom, field and reading to a visitor.
+    /// Shows every field and reading to a visitor.
     fn visit(&self, visitor: &mut dyn Visitor);
 }
 
@@ -245,7 +243,6 @@ impl Visit for Condition {
 
 impl Visit for Atom {
     fn visit(&self, visitor: &mut dyn Visitor) {
-        visitor.atom(self);
         match self {
             Self::Holds(field) | Self::Present(field) | Self::Covered(field, _) => visitor.field(*field),
             Self::Numbers(left, _, right) => [left, right].iter().for_each(|part| part.visit(visitor)),
