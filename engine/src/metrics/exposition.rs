@@ -102,8 +102,11 @@ impl Page<'_> {
     fn counter(&mut self, metric: &MetricDef, lines: impl IntoIterator<Item = (Labels, u64)>) -> fmt::Result {
         let mut encoder = self.start(metric, MetricType::Counter)?;
         for (labels, value) in lines {
-            let mut line = encoder.encode_family(&labels)?;
-            line.encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
+            if labels.is_empty() {
+                encoder.encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
+            } else {
+                encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
+            }
         }
         Ok(())
     }
@@ -111,7 +114,11 @@ impl Page<'_> {
     fn gauge(&mut self, metric: &MetricDef, lines: impl IntoIterator<Item = (Labels, f64)>) -> fmt::Result {
         let mut encoder = self.start(metric, MetricType::Gauge)?;
         for (labels, value) in lines {
-            encoder.encode_family(&labels)?.encode_gauge(&value)?;
+            if labels.is_empty() {
+                encoder.encode_gauge(&value)?;
+            } else {
+                encoder.encode_family(&labels)?.encode_gauge(&value)?;
+            }
         }
         Ok(())
     }
@@ -125,8 +132,12 @@ impl Page<'_> {
         let mut encoder = self.start(metric, MetricType::Histogram)?;
         for (labels, histogram) in lines {
             let (sum, buckets) = buckets(histogram, bounds);
-            let mut line = encoder.encode_family(&labels)?;
-            line.encode_histogram::<NoLabelSet>(sum, histogram.len(), &buckets, None)?;
+            let (count, buckets) = (histogram.len(), buckets.as_slice());
+            if labels.is_empty() {
+                encoder.encode_histogram::<NoLabelSet>(sum, count, buckets, None)?;
+            } else {
+                encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, buckets, None)?;
+            }
         }
         Ok(())
     }

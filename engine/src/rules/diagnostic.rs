@@ -93,6 +93,8 @@ codes! {
     UnusedList = "W005" Warning "a list that no rule uses",
     Expired = "W006" Warning "a rule whose time is over",
     DuplicateCondition = "W007" Warning "two rules with the same condition",
+    NoDescription = "W008" Warning "a rule without a description",
+    NoRules = "W009" Warning "a set without rules",
 }
 
 /// A stretch of a file with what is to be said of it.

@@ -38,6 +38,8 @@ pub(super) struct Draft<'a> {
 #[derive(Default)]
 pub(super) struct RuleFile<'a> {
     pub(super) rules: Vec<Draft<'a>>,
+    /// Where the file says that it has no rules.
+    pub(super) says_none: Option<Span>,
     /// The `set:` group, and where it stands.
     pub(super) settings: Option<(Settings, Span)>,
 }
@@ -70,17 +72,20 @@ pub(super) fn read<'a>(
     };
     let settings = top.get("set").and_then(|node| Some((settings::read(node, report)?, node.at)));
     let rules = top.get("rules").map_or(&[][..], |node| fields::list(node, "rules", report));
-    RuleFile { rules: rules.iter().filter_map(|node| draft(file, text, node, report)).collect(), settings }
+    RuleFile {
+        rules: rules.iter().filter_map(|node| draft(file, text, node, report)).collect(),
+        says_none: top.get("rules").filter(|_| rules.is_empty()).map(|node| node.at),
+        settings,
+    }
 }
 
 fn draft<'a>(file: FileId, text: &str, node: &'a Node, report: &mut Vec<Diagnostic>) -> Option<Draft<'a>> {
     let rule = Fields::open(node, "a rule", RULE_KEYS, report)?;
     let id_node = rule.need("id", report);
     let id = id_node.and_then(|node| fields::value(node, "id", KEBAB_CASE, kebab_case, report));
-    let description =
-        rule.need("description", report).and_then(|node| fields::text(node, "description", report));
+    let description = rule.get("description").and_then(|node| fields::text(node, "description", report));
     let mode = rule
-        .need("mode", report)
+        .get("mode")
         .and_then(|node| fields::one_of(node, "mode", &["off", "shadow", "enforce"], Mode::parse, report));
     let rollout = rule
         .get("rollout")
@@ -100,7 +105,8 @@ fn draft<'a>(file: FileId, text: &str, node: &'a Node, report: &mut Vec<Diagnost
         id: id.unwrap_or_default(),
         description: description.unwrap_or_default(),
         owner: rule.get("owner").and_then(|node| fields::text(node, "owner", report)),
-        mode: mode.unwrap_or(Mode::Off),
+        // A bad mode is in the report, so this default is only that of a rule that says none.
+        mode: mode.unwrap_or(Mode::Enforce),
         rollout: rollout.unwrap_or(100),
         when,
         action: action(&rule, at, report),

@@ -19,6 +19,10 @@ pub(super) fn rule(draft: &Draft<'_>, source: &Source, rule: &Rule, report: &mut
         let help = "add `examples`, at least one `match` and one `no_match`";
         say(Code::NoExamples, draft.at, format!("the rule `{id}` has no examples"), help);
     }
+    if rule.description.is_empty() {
+        let help = "add `description`: what the rule is there for, in words";
+        say(Code::NoDescription, draft.at, format!("the rule `{id}` has no description"), help);
+    }
     if rule.owner.is_none() {
         let help = "add `owner`: the team that is asked when the rule misbehaves";
         say(Code::NoOwner, draft.at, format!("the rule `{id}` has no owner"), help);

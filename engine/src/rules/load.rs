@@ -92,9 +92,14 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
     }
     check_bounds(&candidates, &workshop.live, report);
     if candidates.is_empty() && errors(report) == 0 {
-        // Nothing would ever be objected to: more likely a folder that was mounted empty than a decision.
+        // Nothing would ever be objected to but what people's flags ask for. Where no file says so in words, a folder
+        // that was mounted empty is likelier than a decision.
         let (first, _) = all[0];
-        report.push(Diagnostic::new(Code::MissingKey, Span::new(first, 0..0), "the set holds no rules"));
+        let (code, at) = match files.iter().find_map(|file| file.says_none) {
+            Some(said) => (Code::NoRules, said),
+            None => (Code::MissingKey, Span::new(first, 0..0)),
+        };
+        report.push(Diagnostic::new(code, at, "the set holds no rules"));
     }
     if errors(report) > 0 { None } else { assemble(sources, candidates, workshop, lists, report) }
 }

@@ -148,7 +148,7 @@ const RULE_FILES: &[(&str, &str)] = &[
     ),
     (
         "a score far below every threshold",
-        "rules:\n  - id: score\n    description: d\n    owner: o\n    when: amount_minor > 0\n    score: 0\n    \
+        "rules:\n  - id: score\n    description: d\n    owner: o\n    when: amount_minor > 0\n    score: 1\n    \
          reason: velocity_card\n",
     ),
 ];

@@ -2,6 +2,7 @@
 
 use crate::support::{EngineProcess, sparr, text};
 use serde_json::Value;
+use sparr_engine::rules::BUILT_IN;
 use sparr_protocol::testing::test_data;
 use std::fs;
 use std::path::Path;
@@ -19,19 +20,20 @@ const RULES: &[(&str, &str)] = &[
 
 fn write_rules(dir: &Path) {
     let mut yaml = "set:\n  base_currency: EUR\nrules:\n".to_owned();
-    let built_in =
-        fs::read_to_string(crate::support::shipped_rules().join("../reasons.toml")).expect("readable");
-    // The built-in reasons come first in the shipped file.
-    let mut reasons = built_in.split("code = 100").next().expect("text").trim_end().to_owned();
-    reasons.truncate(reasons.rfind("[[reason]]").expect("a reason follows"));
+    let mut reasons = String::new();
+    let mut reason = |code: usize, name: &str, what: &str| {
+        reasons.push_str(&format!(
+            "[[reason]]\ncode = {code}\nname = {name:?}\nanalyst = {what:?}\ncustomer = \"Please confirm.\"\n"
+        ));
+    };
+    for (code, name) in BUILT_IN {
+        reason(code.0.into(), name, "the engine's own");
+    }
     for (number, (what, when)) in RULES.iter().enumerate() {
         yaml.push_str(&format!(
             "  - id: r{number}\n    description: {what:?}\n    owner: test\n    when: {when}\n    then: challenge\n    reason: hit_{number}\n"
         ));
-        reasons.push_str(&format!(
-            "[[reason]]\ncode = {}\nname = \"hit_{number}\"\nanalyst = {what:?}\ncustomer = \"Please confirm.\"\n",
-            1_000 + number
-        ));
+        reason(1_000 + number, &format!("hit_{number}"), what);
     }
     fs::write(dir.join("rules.yaml"), yaml).expect("written");
     fs::write(dir.join("reasons.toml"), reasons).expect("written");

@@ -127,13 +127,6 @@ impl EngineProcess {
         self.json(&["screen", "--json", &request.to_string()])
     }
 
-    /// Raises a flag, with more arguments.
-    pub(crate) fn raise(&self, subject: &str, wish: &str, more: &[&str]) -> serde_json::Value {
-        let raise = ["flag", "raise", "--json", "--subject", subject, "--wish", wish];
-        let rest = ["--until", "2030-12-31", "--reason", "suspected-fraud"];
-        self.json(&[&raise[..], &rest[..], more].concat())
-    }
-
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
         let killed = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();

@@ -105,7 +105,8 @@ fn one_set_group_and_one_rule_of_a_name_in_all_files_together() {
     let lists = [("l.txt", "x\n"), ("l.csv", "value\nx\n")];
     assert_eq!(codes(&sources(&["rules: []\n"], &lists)), ["E008"]);
     assert_eq!(codes(&sources(&[], &[])), ["E006"], "a set of no rules approves everything");
-    assert_eq!(codes(&sources(&[SETTINGS, "rules: []\n"], &[])), ["E006"]);
+    assert_eq!(codes(&sources(&[SETTINGS], &[])), ["E006"]);
+    assert_eq!(codes(&sources(&[SETTINGS, "rules: []\n"], &[])), ["W009"], "unless a file says so");
 }
 
 #[test]
