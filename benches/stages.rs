@@ -30,8 +30,13 @@ fn parse(criterion: &mut Criterion) {
     });
     group.bench_function("view and identity", |bench| {
         bench.iter(|| {
-            Request::parse(black_box(&messages[next.next().unwrap_or(0)]), &state.keyring, MOMENT.today)
-                .is_ok()
+            Request::parse(
+                black_box(&messages[next.next().unwrap_or(0)]),
+                &state.keyring,
+                MOMENT.today,
+                MOMENT.now,
+            )
+            .is_ok()
         });
     });
     group.finish();
@@ -50,7 +55,7 @@ fn gather_and_evaluate(criterion: &mut Criterion) {
     };
     let parsed: Vec<Request<'_>> = messages
         .iter()
-        .filter_map(|message| Request::parse(message, &state.keyring, MOMENT.today).ok())
+        .filter_map(|message| Request::parse(message, &state.keyring, MOMENT.today, MOMENT.now).ok())
         .collect();
     let mut next = (0..parsed.len()).cycle();
     let mut readings = vec![Reading::Absent; wanted.plan.readings()];

@@ -35,8 +35,8 @@ pub fn explain(
     state: &State,
     rules: &ActiveRules,
 ) -> Result<Explanation, NotScreened> {
-    let request = Request::parse(message, &state.keyring, moment.today)?;
     let now = state.now(moment);
+    let request = Request::parse(message, &state.keyring, moment.today, now)?;
     let wanted = Wanted {
         plan: rules.set.plan(),
         observed_since: &rules.observed_since,

@@ -112,13 +112,13 @@ pub fn screen(
     };
 
     let id = message.first_chunk().map_or(RequestId::UNREADABLE, |id| RequestId(*id));
-    let request = match Request::parse(message, &state.keyring, asked.moment.today) {
+    let request = match Request::parse(message, &state.keyring, asked.moment.today, state.now(asked.moment)) {
         Ok(request) => request,
         Err(not_screened) => return unanswered(id, not_screened),
     };
     observer.ended(Stage::Parse);
 
-    let now = state.seeing(asked.moment, request.view().event_time());
+    let now = state.seeing(asked.moment, request.event_time());
     match admit(&request, asked, now, state) {
         Ok(None) => {}
         Ok(Some(repeated)) => return repeated,
@@ -203,7 +203,7 @@ fn admit(
         return Err(Why::DeadlinePassed.into());
     }
     let (body, binding) = (body_digest(view, state), binding(request, state));
-    match state.ids.reserve(view.request_id(), asked.caller, body, binding, view.event_time(), now) {
+    match state.ids.reserve(view.request_id(), asked.caller, body, binding, request.event_time(), now) {
         Known::Reserved => Ok(None),
         Known::Answered(answer) => Ok(Some(answer)),
         // Another core will have answered it in a moment: a retry gets that answer.
@@ -216,7 +216,7 @@ fn admit(
 /// The engine's clock, the member's required fields, and the freshness of the state.
 fn check(request: &Request<'_>, now: Timestamp, state: &State) -> Result<(), NotScreened> {
     let view = request.view();
-    if !(-EVENT_EARLY_MS_MAX..=EVENT_LATE_MS_MAX).contains(&now.ms_since(view.event_time())) {
+    if !(-EVENT_EARLY_MS_MAX..=EVENT_LATE_MS_MAX).contains(&now.ms_since(request.event_time())) {
         return Err(NotScreened { field: Some(Field::EventTime), ..Why::TimeSkew.into() });
     }
     if let Some(missing) = state.policy.required.missing(view) {

@@ -101,7 +101,8 @@ fn evaluating_again_allocates_nothing() {
     let Next::Frame { frame, .. } = Next::parse(&frame, REQUEST_FRAME_BYTES_MAX) else { panic!("a frame") };
     let (_, message) = frame.open().expect("whole");
     let keyring = Keyring::new(NetworkKey::new(1, Default::default()), None);
-    let request = Request::parse(message, &keyring, Timestamp::from_ms(0).date()).expect("legal");
+    let request = Request::parse(message, &keyring, Timestamp::from_ms(0).date(), Timestamp::from_ms(0))
+        .expect("legal");
     let readings = vec![Reading::Exact(3); set.plan().readings()];
     let wanted = Wanted {
         plan: set.plan(),

@@ -53,10 +53,11 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 }
 
 impl AuthorisationRequest {
-    /// Reads a request from a JSON object. `event_time` may be left out: then it is `now`.
-    pub fn from_json(value: &Value, now: Timestamp) -> Result<Self, JsonError> {
+    /// Reads a request from a JSON object. `event_time` may be left out: then the engine's clock at receipt says it.
+    pub fn from_json(value: &Value) -> Result<Self, JsonError> {
         let object = value.as_object().ok_or(JsonError::NotAnObject)?;
-        let mut request = Self::new(RequestId::UNREADABLE, Kind::CardPayment, now);
+        let mut request = Self::new(RequestId::UNREADABLE, Kind::CardPayment, Timestamp::from_ms(0));
+        request.event_time = None;
         for required in [Field::RequestId, Field::Kind] {
             if !object.contains_key(required.name()) {
                 return Err(JsonError::Missing(required.name()));
@@ -142,8 +143,7 @@ mod tests {
     use crate::codes::{AuthMethod, AuthResult, Stage};
 
     fn read(text: &str) -> Result<AuthorisationRequest, String> {
-        let parsed =
-            parse(text).and_then(|value| AuthorisationRequest::from_json(&value, Timestamp::from_ms(7)));
+        let parsed = parse(text).and_then(|value| AuthorisationRequest::from_json(&value));
         parsed.map_err(|error| error.to_string())
     }
 
@@ -155,7 +155,7 @@ mod tests {
                 "auth": {"method": "bankid", "result": "passed", "time": 1522540831000}, "ip": "192.0.2.1"}"#,
         )
         .expect("legal");
-        assert_eq!((request.stage, request.event_time), (Stage::Authorisation, Timestamp::from_ms(7)));
+        assert_eq!((request.stage, request.event_time), (Stage::Authorisation, None));
         assert_eq!(
             (request.auth_method, request.auth_result),
             (Some(AuthMethod::BankId), Some(AuthResult::Passed))

@@ -209,8 +209,9 @@ macro_rules! owned_request {
             pub kind: Kind,
             /// Where in the payment's life the question is asked.
             pub stage: Stage,
-            /// When it happened.
-            pub event_time: Timestamp,
+            /// When it happened; `None` where the engine's clock at receipt shall say, so that a retry is the same
+            /// request.
+            pub event_time: Option<Timestamp>,
             /// Microseconds left to answer, counted from sending; 0 for none.
             pub deadline_us: u32,
             /// Oldest exchange state that is accepted, ms; 0 for the member's default.
@@ -226,7 +227,7 @@ macro_rules! owned_request {
                     request_id,
                     kind,
                     stage: Stage::Authorisation,
-                    event_time,
+                    event_time: Some(event_time),
                     deadline_us: 0,
                     max_staleness_ms: 0,
                     $($t: None,)*
@@ -237,7 +238,7 @@ macro_rules! owned_request {
             fn head(&self) -> RequestHead {
                 let mut head = RequestHead {
                     request_id: self.request_id.0,
-                    event_time: self.event_time.ms(),
+                    event_time: self.event_time.map_or(0, Timestamp::ms),
                     deadline_us: self.deadline_us,
                     max_staleness_ms: self.max_staleness_ms,
                     kind: self.kind.wire(),

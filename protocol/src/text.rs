@@ -125,7 +125,7 @@ macro_rules! set_field {
                     Field::RequestId => self.request_id = value(field, text)?,
                     Field::Kind => self.kind = value(field, text)?,
                     Field::Stage => self.stage = value(field, text)?,
-                    Field::EventTime => self.event_time = value(field, text)?,
+                    Field::EventTime => self.event_time = Some(value(field, text)?),
                     Field::DeadlineUs => self.deadline_us = value(field, text)?,
                     Field::MaxStalenessMs => self.max_staleness_ms = value(field, text)?,
                     Field::Reserved => return Err(SetError::Value { field, expected: "nothing: it is reserved" }),
@@ -179,7 +179,10 @@ mod tests {
         let mut request = AuthorisationRequest::new(RequestId([1; 16]), Kind::Invoice, Timestamp::from_ms(0));
         assert_eq!(request.set("mcc", "5732"), Ok(()));
         assert_eq!(request.set("event_time", "2018-04-01T00:00:31Z"), Ok(()));
-        assert_eq!(request.event_time.to_string(), "2018-04-01T00:00:31.000Z");
+        assert_eq!(
+            request.event_time.map(|time| time.to_string()).as_deref(),
+            Some("2018-04-01T00:00:31.000Z")
+        );
         let said = |request: &mut AuthorisationRequest, name: &str, text: &str| {
             request.set(name, text).expect_err("refused").to_string()
         };

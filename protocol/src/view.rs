@@ -237,9 +237,9 @@ impl<'a> RequestView<'a> {
         checked(Stage::from_wire(self.head.stage))
     }
 
-    /// When it happened.
-    pub fn event_time(&self) -> Timestamp {
-        Timestamp::from_ms(self.head.event_time.to_native())
+    /// When it happened; `None` where the engine's clock at receipt shall say.
+    pub fn event_time(&self) -> Option<Timestamp> {
+        Some(self.head.event_time.to_native()).filter(|ms| *ms != 0).map(Timestamp::from_ms)
     }
 
     /// Microseconds left when the client sent it; 0 for none.

@@ -100,7 +100,7 @@ impl Rows {
             request.request_id = RequestId(id);
         }
         if self.clock == RowClock::Now || !self.map.has(Field::EventTime) {
-            request.event_time = clock::now();
+            request.event_time = Some(clock::now());
         }
         Ok(Some(request))
     }

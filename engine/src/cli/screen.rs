@@ -122,9 +122,7 @@ async fn screen_all(
 
 /// One object, or one per line of a file or of standard input.
 fn read_lines(given: &str) -> Result<Vec<Line>, CannotRun> {
-    let parse = |text: &str| {
-        json::parse(text).and_then(|value| AuthorisationRequest::from_json(&value, clock::now()))
-    };
+    let parse = |text: &str| json::parse(text).and_then(|value| AuthorisationRequest::from_json(&value));
     if given.trim_start().starts_with('{') {
         return Ok(vec![(1, parse(given))]);
     }

@@ -174,7 +174,7 @@ impl<'a> Facts<'a> {
 
     /// The event's civil time in the rule set's time zone.
     pub(crate) fn local(&self) -> jiff::civil::DateTime {
-        let time = self.request.view().event_time();
+        let time = self.request.event_time();
         let instant = jiff::Timestamp::from_millisecond(time.ms()).unwrap_or_default();
         self.wanted.zone.to_datetime(instant)
     }
@@ -222,7 +222,7 @@ impl<'a> Facts<'a> {
     fn observe(&mut self, stores: &Stores, gathering: Gathering, readings: &mut [Reading]) {
         let view = self.request.view();
         let event = Event {
-            time: view.event_time(),
+            time: self.request.event_time(),
             amount: view.amount_minor().map_or(Some(0), |_| self.amount_base_minor()),
             kind: view.kind(),
         };

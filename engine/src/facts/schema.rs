@@ -162,7 +162,7 @@ pub static FIELDS: &[FieldDef] = &[
         Read::Code(&STAGE, |f| Some(f.request.view().stage().wire().into())),
         "Before authentication or at authorisation",
     ),
-    field("event_time", Read::Time(|f| Some(f.request.view().event_time())), "When it happened"),
+    field("event_time", Read::Time(|f| Some(f.request.event_time())), "When it happened"),
     field(
         "hour",
         Read::Int(|f| Some(f.local().hour().into())),

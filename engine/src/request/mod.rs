@@ -12,7 +12,7 @@ use sparr_protocol::field::Field;
 use sparr_protocol::identity::{IdentityError, Subject};
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::response::{NotScreened, Why};
-use sparr_protocol::time::Date;
+use sparr_protocol::time::{Date, Timestamp};
 use sparr_protocol::view::{FieldFault, RequestError, RequestView};
 
 /// A key by which events are counted and looked up, as rules name it.
@@ -89,13 +89,20 @@ pub struct Request<'a> {
     payee_subject: Option<LivePseudonyms>,
     merchant_org: Option<Pseudonym>,
     age_years: Option<u8>,
+    event_time: Timestamp,
     email: Option<Canonical>,
     domain: Option<Canonical>,
 }
 
 impl<'a> Request<'a> {
-    /// Reads a message; `today` decides the century of 10-digit numbers and the payer's age.
-    pub fn parse(message: &'a [u8], keyring: &Keyring, today: Date) -> Result<Self, NotScreened> {
+    /// Reads a message; `today` decides the century of 10-digit numbers and the payer's age, and `received` is when
+    /// it happened where it does not say.
+    pub fn parse(
+        message: &'a [u8],
+        keyring: &Keyring,
+        today: Date,
+        received: Timestamp,
+    ) -> Result<Self, NotScreened> {
         let view = RequestView::parse(message).map_err(refusal)?;
         let malformed = |field: Field| move |_: IdentityError| identity_malformed(field);
 
@@ -122,6 +129,7 @@ impl<'a> Request<'a> {
             subject: subject.as_ref().map(live),
             payee_subject: payee_subject.as_ref().map(live),
             merchant_org: merchant_org.map(|org| keyring.current(ValueKind::MerchantOrg, org.canonical())),
+            event_time: view.event_time().unwrap_or(received),
             age_years: subject.and_then(|subject| subject.age_years(today)),
             email: view.email().and_then(contact::email),
             domain: view.domain().and_then(contact::domain),
@@ -146,6 +154,11 @@ impl<'a> Request<'a> {
     /// The payer's age in whole years, where the subject is a person with a Swedish number.
     pub fn age_years(&self) -> Option<u8> {
         self.age_years
+    }
+
+    /// When it happened.
+    pub fn event_time(&self) -> Timestamp {
+        self.event_time
     }
 
     /// Domain of the web shop, lower case.

@@ -164,7 +164,8 @@ impl<'a> Example<'a> {
         let Ok((_, message)) = frame.open() else { return };
         // Examples hold no real person's number, so their key is nobody's secret.
         let keyring = Keyring::new(NetworkKey::new(0, Default::default()), None);
-        let request = match Request::parse(message, &keyring, request.event_time.date()) {
+        let stated = request.event_time.unwrap_or_default();
+        let request = match Request::parse(message, &keyring, stated.date(), stated) {
             Ok(request) => request,
             Err(refusal) => {
                 let name = refusal.field.map_or("", |field| field.name());
@@ -188,7 +189,7 @@ impl<'a> Example<'a> {
             began: Timestamp::MIN,
         };
         let facts = Facts::stated(&request, &wanted, &keyring, self.flag, &readings);
-        let now = request.view().event_time();
+        let now = request.event_time();
         let scene = Scene { facts: &facts, lists: stage.lists, now };
         let mut answers = Answers::default();
         answers.reset(stage.program);

@@ -1,6 +1,7 @@
 //! Rule files from a folder, or those that this binary was built with.
 
 use super::config::RulesFrom;
+use super::shipped;
 use crate::limits::{LIST_FILE_BYTES_MAX, RULE_FILE_BYTES_MAX};
 use crate::rules::{SourceFile, Sources};
 use std::fs;
@@ -52,7 +53,7 @@ pub enum SourcesError {
 pub fn read(from: &RulesFrom) -> Result<Sources, SourcesError> {
     match from {
         RulesFrom::Dir(dir) => read_dir(dir),
-        RulesFrom::Shipped => Ok(shipped()),
+        RulesFrom::Shipped => Ok(shipped::sources()),
     }
 }
 
@@ -75,7 +76,7 @@ pub fn read_dir(dir: &Path) -> Result<Sources, SourcesError> {
         Some(path) => {
             SourceFile { name: path.display().to_string(), text: read_text(&path, RULE_FILE_BYTES_MAX)? }
         }
-        None => shipped().reasons,
+        None => shipped::reasons(),
     };
     Ok(Sources { rules, lists, reasons })
 }
@@ -121,9 +122,4 @@ fn read_text(path: &Path, bytes_max: usize) -> Result<String, SourcesError> {
     }
     let bytes = fs::read(path).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| SourcesError::NotText { path: path.to_owned() })
-}
-
-/// stub
-fn shipped() -> Sources {
-    Sources { rules: vec![], lists: vec![], reasons: SourceFile { name: String::new(), text: String::new() } }
 }

@@ -51,6 +51,10 @@ impl Hasher for PlaceHasher {
     }
 }
 
+/// Shards of the table. A shard that grows moves all its keys while it is held: many small shards make that a matter
+/// of microseconds, not of milliseconds.
+const SHARDS: usize = 1_024;
+
 /// The events of all keys.
 pub struct Velocity {
     records: DashMap<Place, Record, BuildHasherDefault<PlaceHasher>>,
@@ -72,7 +76,7 @@ impl Velocity {
     /// An empty table that keeps at most `keys_max` keys.
     pub fn new(keys_max: usize) -> Self {
         Self {
-            records: DashMap::default(),
+            records: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
             keys: AtomicUsize::new(0),
             heap_bytes: AtomicUsize::new(0),
             keys_max,

@@ -147,7 +147,7 @@ fn each_malformed_frame_gets_its_own_error_with_the_id_where_it_can_be_read() {
         ),
         (
             "an old request",
-            with(&|r| r.event_time = Timestamp::from_ms(0)),
+            with(&|r| r.event_time = Some(Timestamp::from_ms(1))),
             all_sevens,
             "time_skew event_time".into(),
         ),

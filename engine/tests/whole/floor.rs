@@ -25,6 +25,10 @@ use sparr_protocol::time::{Date, Timestamp};
 const NOW_MS: i64 = 1_795_348_800_000;
 const MOMENT: Moment = Moment { now: Timestamp::from_ms(NOW_MS), today: Date::new(2026, 11, 22) };
 
+/// A field and its value.
+type Field<'a> = (&'a str, &'a str);
+type Fields<'a> = &'a [Field<'a>];
+
 /// An engine's core without a shell.
 pub(crate) struct Core {
     pub(crate) state: State,
@@ -86,7 +90,7 @@ impl Core {
         &mut self,
         after_ms: i64,
         kind: Kind,
-        fields: &[(&str, &str)],
+        fields: Fields<'_>,
     ) -> AuthorisationResponse {
         self.requests += 1;
         let now = Timestamp::from_ms(NOW_MS + after_ms);
@@ -180,7 +184,7 @@ fn without_a_flag_nothing_is_floored() {
 fn a_flag_covers_what_its_person_chose() {
     use sparr_protocol::money::Currency;
     let above = Scope::Above { amount_minor: 30_000, currency: Currency::SEK };
-    let table: &[(Scope, Kind, &[(&str, &str)], &str)] = &[
+    let table: &[(Scope, Kind, Fields<'_>, &str)] = &[
         (Scope::Any, Kind::CardPayment, &[], "decline"),
         (Scope::Any, Kind::CredentialChange, &[], "decline"),
         (Scope::Any, Kind::Refund, &[], "approve"),
@@ -212,7 +216,7 @@ fn a_verify_flag_is_met_by_a_fresh_authentication_and_by_nothing_else() {
     let other = "000000000000000f0000000000000000";
     let own = "00000000000000020000000000000000";
     let passed = |method: &'static str| vec![("auth.method", method), ("auth.result", "passed")];
-    let table: Vec<(&str, Vec<(&str, &str)>, bool)> = vec![
+    let table: Vec<(&str, Vec<Field<'_>>, bool)> = vec![
         ("nothing", vec![], false),
         ("a method alone", vec![("auth.method", "bankid")], false),
         ("no time", passed("bankid"), false),

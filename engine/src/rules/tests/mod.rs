@@ -90,7 +90,7 @@ pub(super) fn with_facts<R>(set: &RuleSet, stated: &Stated<'_>, look: impl FnOnc
     let Next::Frame { frame, .. } = Next::parse(&frame, REQUEST_FRAME_BYTES_MAX) else { panic!("a frame") };
     let (_, message) = frame.open().expect("whole");
     let keyring = Keyring::new(NetworkKey::new(1, Default::default()), None);
-    let request = Request::parse(message, &keyring, NOON.date()).expect("legal");
+    let request = Request::parse(message, &keyring, NOON.date(), NOON).expect("legal");
     let mut readings = vec![Reading::Absent; set.plan().readings()];
     for (key, span_ms, measure, reading) in stated.readings {
         let specs = set.plan().keys().iter().flat_map(|plan| &plan.readings);
