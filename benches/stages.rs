@@ -8,7 +8,7 @@ use sparr_engine::facts::{Facts, Gathering, Wanted};
 use sparr_engine::ids::CallerNo;
 use sparr_engine::request::Request;
 use sparr_engine::rules::Hits;
-use sparr_engine::screen::{Asked, Scratch, Unobserved, screen};
+use sparr_engine::screen::{Asked, Scratch, Stopped, Unobserved, screen};
 use sparr_engine::velocity::Reading;
 use sparr_protocol::response::AuthorisationResponse;
 use sparr_protocol::time::Timestamp;
@@ -18,7 +18,7 @@ use std::hint::black_box;
 /// Messages in turn, so that caches see a population and not one person.
 const MESSAGES: usize = 16_384;
 
-const ASKED: Asked = Asked { caller: CallerNo(0), moment: MOMENT, waited_us: 0 };
+const ASKED: Asked<'_> = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
 
 fn parse(criterion: &mut Criterion) {
     let (state, messages) = (core(0), messages(MESSAGES));

@@ -79,21 +79,36 @@ impl StageObserver for Unobserved {
     fn ended(&mut self, _: Stage) {}
 }
 
-/// Who asks, when, and how long the request has waited since it was read.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
+/// How long ago the request's bytes were read: the shell's clock, as seen from here.
+pub trait Stopwatch {
+    /// Microseconds since then.
+    fn elapsed_us(&self) -> u32;
+}
+
+/// A stopwatch that stands still, for tests and benchmarks.
+pub struct Stopped;
+
+impl Stopwatch for Stopped {
+    fn elapsed_us(&self) -> u32 {
+        0
+    }
+}
+
+/// Who asks, when, and since when the request has waited.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
     /// The calling member.
     pub caller: CallerNo,
     /// The time.
     pub moment: Moment,
-    /// Microseconds since the request's bytes were read.
-    pub waited_us: u32,
+    /// Since the request's bytes were read.
+    pub since_read: &'a dyn Stopwatch,
 }
 
 /// Screens one message of kind [`Screen`](sparr_protocol::frame::MessageKind::Screen).
 pub fn screen(
     message: &[u8],
-    asked: Asked,
+    asked: Asked<'_>,
     state: &State,
     rules: Option<&ActiveRules>,
     scratch: &mut Scratch,
@@ -108,7 +123,7 @@ pub fn screen(
         staleness_ms: state.staleness_ms(),
         degraded: Degraded::default(),
         checked: Checked::default(),
-        engine_us: 0,
+        engine_us: asked.since_read.elapsed_us(),
     };
 
     let id = message.first_chunk().map_or(RequestId::UNREADABLE, |id| RequestId(*id));
@@ -191,7 +206,7 @@ impl Drop for Admitted<'_> {
 /// Looks the id up: `Some` is the answer that the same request got before.
 fn admit(
     request: &Request<'_>,
-    asked: Asked,
+    asked: Asked<'_>,
     now: Timestamp,
     state: &State,
 ) -> Result<Option<AuthorisationResponse>, NotScreened> {
@@ -199,7 +214,7 @@ fn admit(
     if !state.is_ready() {
         return Err(Why::NotReady.into());
     }
-    if view.deadline_us() != 0 && asked.waited_us > view.deadline_us() {
+    if view.deadline_us() != 0 && asked.since_read.elapsed_us() > view.deadline_us() {
         return Err(Why::DeadlinePassed.into());
     }
     let (body, binding) = (body_digest(view, state), binding(request, state));

@@ -7,7 +7,7 @@ use super::worker::Shared;
 use crate::ids::CallerNo;
 use crate::metrics::{WorkerStats, lock};
 use crate::rights::{Right, permits};
-use crate::screen::{Asked, Scratch, Stage, StageObserver, Unobserved, screen};
+use crate::screen::{Asked, Scratch, Stage, StageObserver, Stopwatch, Unobserved, screen};
 use crate::state::{ActiveRules, Moment};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -159,8 +159,8 @@ impl Desk<'_> {
     }
 
     fn screen(&mut self, message: &[u8], lane: &mut Lane, batch: &Batch<'_>, stats: &mut WorkerStats) {
-        let waited_us = clock::micros_since(lane.read_at);
-        let asked = Asked { caller: self.caller, moment: batch.moment, waited_us };
+        let since_read = SinceRead(lane.read_at);
+        let asked = Asked { caller: self.caller, moment: batch.moment, since_read: &since_read };
         let (state, scratch) = (&*self.shared.state, &mut self.scratch);
         self.screened = self.screened.wrapping_add(1);
         let mut response = if self.screened.is_multiple_of(STAGES_TIMED_EVERY) {
@@ -212,7 +212,7 @@ impl Desk<'_> {
             staleness_ms: state.staleness_ms(),
             degraded: Degraded::default(),
             checked: Default::default(),
-            engine_us: 0,
+            engine_us: clock::micros_since(lane.read_at),
         };
         self.send(&mut response, lane, stats);
     }
@@ -220,9 +220,7 @@ impl Desk<'_> {
     fn send(&self, response: &mut AuthorisationResponse, lane: &mut Lane, stats: &mut WorkerStats) {
         // There is no decision log yet, and an answer that was not logged says so.
         response.degraded.insert(Degraded::UNLOGGED);
-        let took_ns = clock::nanos_between(lane.read_at, clock::instant());
-        response.engine_us = u32::try_from(took_ns / 1_000).unwrap_or(u32::MAX);
-        stats.answered(response, took_ns);
+        stats.answered(response, clock::nanos_between(lane.read_at, clock::instant()));
         response.encode(&mut lane.outbox);
     }
 
@@ -230,6 +228,15 @@ impl Desk<'_> {
         stats.refused(refusal);
         let position = self.shared.state.position();
         ExchangeAnswer { id, position, said: Said::Refused(refusal) }.encode(&mut lane.outbox);
+    }
+}
+
+/// Since a stream's newest bytes were read.
+struct SinceRead(Instant);
+
+impl Stopwatch for SinceRead {
+    fn elapsed_us(&self) -> u32 {
+        clock::micros_since(self.0)
     }
 }
 

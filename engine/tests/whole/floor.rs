@@ -8,7 +8,7 @@ use sparr_engine::journal::Chain;
 use sparr_engine::policy::{Policy, Required};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
 use sparr_engine::rules::{self, SourceFile, Sources};
-use sparr_engine::screen::{Asked, Scratch, Unobserved, screen};
+use sparr_engine::screen::{Asked, Scratch, Stopped, Unobserved, screen};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
 use sparr_protocol::codes::{AuthMethod, FlagReason, Kind, RequestedBy, Role, SubjectKind, Wish};
 use sparr_protocol::flag::{Methods, Scope, Terms};
@@ -108,7 +108,7 @@ impl Core {
             panic!("a frame")
         };
         let (_, message) = frame.open().expect("sound");
-        let asked = Asked { caller: CallerNo(0), moment: Moment { now, ..MOMENT }, waited_us: 0 };
+        let asked = Asked { caller: CallerNo(0), moment: Moment { now, ..MOMENT }, since_read: &Stopped };
         let rules = self.state.rules();
         screen(message, asked, &self.state, rules.as_deref(), &mut self.scratch, &mut Unobserved)
     }
