@@ -1,4 +1,62 @@
-//! The screening engine.
+//! The screening engine: what people asked for, how often each key was just seen, and what a risk team decided, asked
+//! about every authorisation request.
+//!
+//! Read [`screen`] first; it is the sentence of which everything else is a word. `ARCHITECTURE.md` beside this crate
+//! has the map.
+//!
+//! ```
+//! use sparr_engine::decision::VerifyUnavailable;
+//! use sparr_engine::ids::CallerNo;
+//! use sparr_engine::policy::{Policy, Required};
+//! use sparr_engine::request::{Keyring, NetworkKey};
+//! use sparr_engine::rules::{self, SourceFile, Sources};
+//! use sparr_engine::screen::{Asked, Scratch, Stopped, Unobserved, screen};
+//! use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
+//! use sparr_protocol::codes::{Kind, Outcome};
+//! use sparr_protocol::frame::Next;
+//! use sparr_protocol::ids::RequestId;
+//! use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
+//! use sparr_protocol::request::AuthorisationRequest;
+//! use sparr_protocol::time::{Date, Timestamp};
+//!
+//! // A rule file, as a risk team writes it.
+//! let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
+//! let rule = "rules:\n  - id: second-in-a-minute\n    when: velocity(card, \"1m\").count >= 2\n    then: decline\n    reason: velocity_card\n";
+//! let reasons = include_str!("../../config/reasons.toml");
+//! let sources = Sources { rules: vec![file("rules.yaml", rule)], lists: vec![], reasons: file("reasons.toml", reasons) };
+//!
+//! // An engine's state: no files, no clock, no sockets.
+//! let now = Timestamp::from_ms(1_795_348_800_000);
+//! let moment = Moment { now, today: Date::new(2026, 11, 22) };
+//! let policy = Policy { required: Required::default(), verify_unavailable: VerifyUnavailable::Hold, cooling_off_ms: 0 };
+//! let state = State::new(StateConfig {
+//!     keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
+//!     policy,
+//!     clock: EngineClock::Wall { began: now },
+//!     engine: 1,
+//!     epoch: 1,
+//!     velocity_keys_max: 1_000,
+//!     ids_kept_max: 1_000,
+//! });
+//! state.activate(rules::load(&sources).set.expect("no finding is an error"), moment);
+//! state.set_ready(true);
+//!
+//! // The same card twice: the second payment is one too many.
+//! let outcomes = [1, 2].map(|number| {
+//!     let mut request = AuthorisationRequest::new(RequestId([number; 16]), Kind::CardPayment, now);
+//!     request.card_token = Some("tok_1".into());
+//!     let mut bytes = Vec::new();
+//!     request.encode(&mut bytes).expect("fits a frame");
+//!     let Next::Frame { frame, .. } = Next::parse(&bytes, REQUEST_FRAME_BYTES_MAX) else { panic!("a whole frame") };
+//!     let (_, message) = frame.open().expect("a sound frame");
+//!     let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
+//!     let active = state.rules();
+//!     let answer = screen(message, asked, &state, active.as_deref(), &mut Scratch::default(), &mut Unobserved);
+//!     answer.answer.expect("screened").outcome
+//! });
+//! assert_eq!(outcomes, [Outcome::Approve, Outcome::Decline]);
+//! ```
+
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod decision;

@@ -5,6 +5,7 @@ mod doors;
 mod durability;
 mod floor;
 mod privacy;
+mod readme;
 mod real_rows;
 mod reload;
 mod repeats;
