@@ -178,7 +178,9 @@ pub(crate) fn run(command: FlagCommand) -> Outcome {
     let id = common.operation.unwrap_or_else(|| RequestId(crate::server::keys::random_id()));
     let answers = super::runtime()?.block_on(async {
         let client = Client::connect(config).await?;
-        Ok::<_, CannotRun>(client.exchange(&ExchangeRequest { id, operation: operation.clone() }).await?)
+        let answers = client.exchange(&ExchangeRequest { id, operation: operation.clone() }).await?;
+        client.close().await;
+        Ok::<_, CannotRun>(answers)
     })?;
     Ok(report(&operation, &answers, common.json))
 }

@@ -82,6 +82,7 @@ fn send_json(given: &str, config: ClientConfig) -> Outcome {
                 print_line(&shown)?;
             }
         }
+        client.close().await;
         Ok(ended)
     })
 }

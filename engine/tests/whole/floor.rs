@@ -8,7 +8,7 @@ use sparr_engine::journal::Chain;
 use sparr_engine::policy::{Policy, Required};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
 use sparr_engine::rules::{self, SourceFile, Sources};
-use sparr_engine::screen::{Asked, Scratch, Stopped, Unobserved, screen};
+use sparr_engine::screen::{Asked, Scratch, Stopped, Stopwatch, Unobserved, screen};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
 use sparr_protocol::codes::{AuthMethod, FlagReason, Kind, RequestedBy, Role, SubjectKind, Wish};
 use sparr_protocol::flag::{Methods, Scope, Terms};
@@ -102,13 +102,23 @@ impl Core {
     }
 
     pub(crate) fn send(&mut self, request: &AuthorisationRequest, now: Timestamp) -> AuthorisationResponse {
+        self.send_after(request, now, &Stopped)
+    }
+
+    /// Screens a request that has waited for a while.
+    pub(crate) fn send_after(
+        &mut self,
+        request: &AuthorisationRequest,
+        now: Timestamp,
+        since_read: &dyn Stopwatch,
+    ) -> AuthorisationResponse {
         let mut bytes = Vec::new();
         request.encode(&mut bytes).expect("fits");
         let Next::Frame { frame, .. } = Next::parse(&bytes, REQUEST_FRAME_BYTES_MAX) else {
             panic!("a frame")
         };
         let (_, message) = frame.open().expect("sound");
-        let asked = Asked { caller: CallerNo(0), moment: Moment { now, ..MOMENT }, since_read: &Stopped };
+        let asked = Asked { caller: CallerNo(0), moment: Moment { now, ..MOMENT }, since_read };
         let rules = self.state.rules();
         screen(message, asked, &self.state, rules.as_deref(), &mut self.scratch, &mut Unobserved)
     }

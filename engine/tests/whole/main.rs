@@ -1,5 +1,7 @@
 //! Tests of the whole, in one binary: real engines in processes of their own, and the repository itself.
 
+mod certificates;
+mod client;
 mod dependencies;
 mod doors;
 mod durability;
@@ -9,5 +11,6 @@ mod readme;
 mod real_rows;
 mod reload;
 mod repeats;
+mod stopping;
 mod support;
 mod tidy;

@@ -2,6 +2,7 @@
 
 use crate::floor::{Core, said, terms};
 use sparr_engine::decision::VerifyUnavailable;
+use sparr_engine::screen::Stopwatch;
 use sparr_protocol::codes::{Kind, Wish};
 use sparr_protocol::flag::Scope;
 use sparr_protocol::ids::RequestId;
@@ -74,4 +75,27 @@ fn a_retryable_refusal_is_tried_again_and_nothing_is_counted_for_it() {
     let too_late = Timestamp::from_ms(NOW_MS + 120_001);
     assert_eq!(said(&core.send(&payment(2, "c1", 100), too_late)), "time_skew");
     assert!(said(&core.send(&payment(2, "c1", 100), now)).starts_with("challenge"));
+}
+
+struct Waited(u32);
+
+impl Stopwatch for Waited {
+    fn elapsed_us(&self) -> u32 {
+        self.0
+    }
+}
+
+#[test]
+fn a_request_whose_deadline_has_passed_is_not_screened_and_not_counted() {
+    let mut core = Core::new(SECOND_OF_A_CARD, VerifyUnavailable::Hold);
+    let now = Timestamp::from_ms(NOW_MS);
+    let mut first = payment(1, "c1", 100);
+    first.deadline_us = 50_000;
+    assert_eq!(said(&core.send_after(&first, now, &Waited(50_001))), "deadline_passed");
+    assert!(
+        said(&core.send_after(&first, now, &Waited(50_000))).starts_with("approve"),
+        "in time, and the first"
+    );
+    let patient = payment(2, "c2", 100);
+    assert!(said(&core.send_after(&patient, now, &Waited(u32::MAX))).starts_with("approve"), "no deadline");
 }

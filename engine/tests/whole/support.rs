@@ -56,15 +56,27 @@ impl EngineProcess {
 
     /// The same, with a level of logging.
     pub(crate) fn start_logging(data_dir: &Path, arguments: &[&str], level: &str) -> Self {
-        let mut child = sparr()
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"])
+        let mut command = sparr();
+        command
+            .args(["serve", "--dev", "--admin", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
-            .args(arguments)
-            .env("SPARR_LOG", level)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the engine starts");
+            .args(arguments);
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        Self::spawn(command.env("SPARR_LOG", level), data_dir)
+    }
+
+    /// A production engine with a configuration file.
+    pub(crate) fn start_configured(data_dir: &Path, config: &Path) -> Self {
+        let mut command = sparr();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"]).arg(config);
+        Self::spawn(&mut command, data_dir)
+    }
+
+    fn spawn(command: &mut Command, data_dir: &Path) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the engine starts");
         let log = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
         let errors = log.clone();

@@ -2,7 +2,7 @@
 
 use super::CallError;
 use super::config::ClientConfig;
-use super::pipe::{ConnectError, Pipe, PipeReceiver, PipeSender};
+use super::pipe::{ConnectError, Farewell, Pipe, PipeReceiver, PipeSender};
 use crate::exchange::ExchangeAnswer;
 use crate::frame::MessageKind;
 use crate::ids::RequestId;
@@ -20,6 +20,7 @@ pub(super) struct Link {
     outgoing: mpsc::UnboundedSender<Vec<u8>>,
     waiting: Arc<Waiting>,
     in_flight_max: usize,
+    farewell: Mutex<Option<Farewell>>,
 }
 
 /// Who waits for which answer, and why nobody does any more.
@@ -65,15 +66,23 @@ impl Waiting {
 impl Link {
     pub(super) async fn open(config: &ClientConfig) -> Result<Self, ConnectError> {
         let Pipe { sender, receiver } = Pipe::open(config).await?;
+        let farewell = Mutex::new(Some(sender.farewell()));
         let (outgoing, frames) = mpsc::unbounded_channel();
         let waiting = Arc::new(Waiting::default());
         tokio::spawn(write(sender, frames, waiting.clone()));
         tokio::spawn(read(receiver, waiting.clone()));
-        Ok(Self { outgoing, waiting, in_flight_max: config.in_flight_max })
+        Ok(Self { outgoing, waiting, in_flight_max: config.in_flight_max, farewell })
     }
 
     pub(super) fn is_alive(&self) -> bool {
         self.waiting.why_lost().is_none()
+    }
+
+    pub(super) async fn close(&self) {
+        let farewell = self.farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(farewell) = farewell {
+            farewell.say().await;
+        }
     }
 
     pub(super) fn lost(&self) -> CallError {

@@ -168,6 +168,13 @@ impl Client {
         tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::Timeout(timeout)))
     }
 
+    /// Ends the connection, so that the engine does not have to find out by its silence. Calls in flight are lost.
+    pub async fn close(&self) {
+        if let Some(link) = self.link.lock().await.take() {
+            link.close().await;
+        }
+    }
+
     /// How often the fail policy was used for a kind.
     pub fn fallbacks(&self, kind: Kind) -> u64 {
         self.fallbacks[kind as usize - 1].load(Ordering::Relaxed)

@@ -3,7 +3,7 @@
 use super::config::ClientConfig;
 use crate::frame::{FrameError, MessageKind, Next};
 use crate::limits::ANSWER_FRAME_BYTES_MAX;
-use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ pub enum ConnectError {
 /// Longest wait for a handshake.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(3);
 
+/// Longest wait for a farewell to be sent.
+const FAREWELL_WAIT: Duration = Duration::from_millis(200);
+
 /// A connection with one open stream of frames.
 pub struct Pipe {
     /// Where questions go in.
@@ -51,8 +54,7 @@ pub struct Pipe {
 /// The sending half.
 pub struct PipeSender {
     stream: SendStream,
-    // The endpoint's socket lives as long as the pipe does.
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
     connection: Connection,
 }
 
@@ -79,7 +81,7 @@ impl Pipe {
             .map_err(|error| refusal(engine, &error))?;
         let (send, recv) = connection.open_bi().await.map_err(|error| refusal(engine, &error))?;
         Ok(Self {
-            sender: PipeSender { stream: send, _endpoint: endpoint, connection: connection.clone() },
+            sender: PipeSender { stream: send, endpoint, connection: connection.clone() },
             receiver: PipeReceiver { stream: recv, buffer: Vec::new(), connection },
         })
     }
@@ -147,6 +149,25 @@ impl PipeSender {
     /// The connection, for its statistics.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// How to end the connection.
+    pub(super) fn farewell(&self) -> Farewell {
+        Farewell { endpoint: self.endpoint.clone(), connection: self.connection.clone() }
+    }
+}
+
+/// Ends a connection, so that the engine does not have to find out by its silence.
+pub(super) struct Farewell {
+    endpoint: Endpoint,
+    connection: Connection,
+}
+
+impl Farewell {
+    pub(super) async fn say(self) {
+        self.connection.close(VarInt::from_u32(0), b"");
+        // A farewell that does not get through is no loss.
+        let _ = tokio::time::timeout(FAREWELL_WAIT, self.endpoint.wait_idle()).await;
     }
 }
 

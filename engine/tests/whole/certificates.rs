@@ -1,0 +1,274 @@
+//! A production engine with certificates of its own authority: who is let in, who is not, and how TLS is closed.
+
+use crate::support::{EngineProcess, id, send_raw, text};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+};
+use serde_json::json;
+use sparr_protocol::client::{ClientConfig, FailPolicy, Fallback, Identity};
+use sparr_protocol::frame::ALPN;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// What a certificate says.
+struct Wanted {
+    folder: &'static str,
+    uris: &'static [&'static str],
+    purpose: ExtendedKeyUsagePurpose,
+    serial: u64,
+    /// Year of its end.
+    until: i32,
+}
+
+const GATEWAY: &str = "sparr://member/bank-1/gateway/g1";
+
+const fn client(folder: &'static str, uris: &'static [&'static str], serial: u64) -> Wanted {
+    Wanted { folder, uris, purpose: ExtendedKeyUsagePurpose::ClientAuth, serial, until: 2_100 }
+}
+
+/// An authority and everything that it has signed, in a folder.
+struct Authority {
+    folder: TempDir,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "test authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("signed");
+        let folder = tempfile::tempdir().expect("folder");
+        fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("written");
+        Self { folder, issuer }
+    }
+
+    fn sign(&self, wanted: &Wanted) -> PathBuf {
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from(wanted.serial));
+        params.not_before = date_time_ymd(2_020, 1, 1);
+        params.not_after = date_time_ymd(wanted.until, 1, 1);
+        params.extended_key_usages = vec![wanted.purpose.clone()];
+        for uri in wanted.uris {
+            params.subject_alt_names.push(SanType::URI((*uri).try_into().expect("ASCII")));
+        }
+        if wanted.purpose == ExtendedKeyUsagePurpose::ServerAuth {
+            params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
+        }
+        let key = KeyPair::generate().expect("key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
+        let folder = self.folder.path().join(wanted.folder);
+        fs::create_dir(&folder).expect("made");
+        fs::write(folder.join("cert.pem"), certificate.pem()).expect("written");
+        fs::write(folder.join("key.pem"), key.serialize_pem()).expect("written");
+        fs::write(folder.join("ca.pem"), self.issuer.pem()).expect("written");
+        folder
+    }
+
+    fn revoke(&self, serials: &[u64], until: i32) {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2_021, 1, 1),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2_020, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.issuer).expect("signed").pem().expect("PEM");
+        fs::write(self.folder.path().join("revoked.pem"), list).expect("written");
+    }
+
+    /// A production engine of the member `bank-1` with this authority.
+    fn engine(&self) -> EngineProcess {
+        let server = Wanted {
+            folder: "server",
+            uris: &[],
+            purpose: ExtendedKeyUsagePurpose::ServerAuth,
+            serial: 900,
+            until: 2_100,
+        };
+        let server = self.sign(&server);
+        let data = self.folder.path().join("data");
+        fs::create_dir_all(data.join("keys")).expect("made");
+        let key = data.join("keys/network-1.key");
+        fs::write(&key, format!("{}\n", "5a".repeat(32))).expect("written");
+        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o400)).expect("allowed");
+        let path = |file: &Path| toml_text(file);
+        let config = format!(
+            "member = \"bank-1\"\nverify_unavailable = \"decline\"\ndata_dir = {}\nrules = {}\n[tls]\ncertificate = {}\n\
+             key = {}\nclient_authorities = {}\nrevoked = {}\n",
+            path(&data),
+            path(&crate::support::shipped_rules()),
+            path(&server.join("cert.pem")),
+            path(&server.join("key.pem")),
+            path(&self.folder.path().join("ca.pem")),
+            path(&self.folder.path().join("revoked.pem")),
+        );
+        let file = self.folder.path().join("engine.toml");
+        fs::write(&file, config).expect("written");
+        EngineProcess::start_configured(&data, &file)
+    }
+}
+
+fn toml_text(path: &Path) -> String {
+    format!("{:?}", path.display().to_string())
+}
+
+fn connect(engine: &EngineProcess, identity: &Path) -> (Option<i32>, String) {
+    let request = json!({ "request_id": id(1), "kind": "refund" }).to_string();
+    let output = crate::support::sparr()
+        .args(["screen", "--json", &request, "--connect", &engine.listen.to_string(), "--identity"])
+        .arg(identity)
+        .output()
+        .expect("it runs");
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn only_a_certificate_that_names_one_caller_of_this_member_is_let_in() {
+    let authority = Authority::new();
+    authority.revoke(&[50], 2_100);
+    let engine = authority.engine();
+    let expired = Wanted { until: 2_021, ..client("expired", &[GATEWAY], 51) };
+    let server_only =
+        Wanted { purpose: ExtendedKeyUsagePurpose::ServerAuth, ..client("server-only", &[GATEWAY], 52) };
+    let table: [(Wanted, &str, &str); 9] = [
+        (client("good", &[GATEWAY], 1), "approve", ""),
+        (client("revoked", &[GATEWAY], 50), "refused this client", "handshake"),
+        (expired, "refused this client", "handshake"),
+        (server_only, "refused this client", "handshake"),
+        (client("nobody", &["spiffe://other/x"], 2), "names no sparr://", "no_caller"),
+        (client("two", &[GATEWAY, "sparr://member/bank-1/desk/d1"], 3), "names no sparr://", "no_caller"),
+        (client("no-role", &["sparr://member/bank-1/root/r1"], 4), "names no sparr://", "no_caller"),
+        (client("trailing", &["sparr://member/bank-1/gateway/g1/x"], 5), "names no sparr://", "no_caller"),
+        (client("other", &["sparr://member/bank-2/gateway/g1"], 6), "another member", "other_member"),
+    ];
+    for (wanted, expected, counted) in &table {
+        let line = format!("sparr_connections_rejected_total{{why=\"{counted}\"}}");
+        let before = engine.metric(&line);
+        let (code, said) = connect(&engine, &authority.sign(wanted));
+        assert_eq!(code, Some(if counted.is_empty() { 0 } else { 2 }), "{}: {said}", wanted.folder);
+        assert!(said.contains(expected), "{}: {said}", wanted.folder);
+        if !counted.is_empty() {
+            assert_eq!(engine.metric(&line), before + 1.0, "{}", wanted.folder);
+        }
+    }
+    assert_eq!(engine.metric("sparr_flags{state=\"known\"}"), 0.0);
+}
+
+#[test]
+fn a_revoked_certificate_is_out_after_a_reload_and_a_list_that_ran_out_lets_nobody_in() {
+    let authority = Authority::new();
+    authority.revoke(&[50], 2_100);
+    let engine = authority.engine();
+    let identity = authority.sign(&client("good", &[GATEWAY], 1));
+    assert_eq!(connect(&engine, &identity).0, Some(0));
+    for (serials, until, expected) in [(&[1][..], 2_100, 2), (&[50], 2_100, 0), (&[50], 2_021, 2)] {
+        authority.revoke(serials, until);
+        engine.signal("HUP");
+        // The reload ends with the rules, after the certificates.
+        let reloads = engine.metric("sparr_reloads_total");
+        while engine.metric("sparr_reloads_total") == reloads
+            && connect(&engine, &identity).0 != Some(expected)
+        {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(connect(&engine, &identity).0, Some(expected), "revoked {serials:?} until {until}");
+    }
+    authority.revoke(&[50], 2_100);
+    fs::write(authority.folder.path().join("revoked.pem"), "no list").expect("written");
+    engine.signal("HUP");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(connect(&engine, &identity).0, Some(2), "a list that cannot be read changes nothing");
+}
+
+/// A client that offers what the engine must not accept.
+fn raw_handshake(engine: &EngineProcess, identity: Option<&Path>, alpn: &[u8]) -> Result<(), String> {
+    use rustls::pki_types::pem::PemObject as _;
+    let ca = engine.data_dir.join("dev/gateway/ca.pem");
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = rustls::pki_types::CertificateDer::from_pem_file(ca).expect("a certificate");
+    roots.add(authority).expect("an authority");
+    let builder =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(roots);
+    let mut tls = match identity {
+        None => builder.with_no_client_auth(),
+        Some(dir) => {
+            let chain =
+                rustls::pki_types::CertificateDer::pem_file_iter(dir.join("cert.pem")).expect("a chain");
+            let key = rustls::pki_types::PrivateKeyDer::from_pem_file(dir.join("key.pem")).expect("a key");
+            builder
+                .with_client_auth_cert(chain.map(|one| one.expect("PEM")).collect(), key)
+                .expect("they fit")
+        }
+    };
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    tls.enable_early_data = true;
+    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).expect("TLS 1.3");
+    let config = quinn::ClientConfig::new(Arc::new(crypto));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        let endpoint = quinn::Endpoint::client(([0, 0, 0, 0], 0).into()).expect("a socket");
+        let connecting = endpoint.connect_with(config, engine.listen, "127.0.0.1").expect("legal");
+        let Err(connecting) = connecting.into_0rtt() else { return Err("0-RTT was offered".to_owned()) };
+        let connection = connecting.await.map_err(|error| error.to_string())?;
+        // A TLS 1.3 client learns only afterwards that its certificate was not wanted.
+        let (mut send, mut recv) = connection.open_bi().await.map_err(|error| error.to_string())?;
+        send.finish().map_err(|error| error.to_string())?;
+        recv.read_to_end(16)
+            .await
+            .map(drop)
+            .map_err(|error| format!("{error} {:?}", connection.close_reason()))
+    })
+}
+
+#[test]
+fn without_a_certificate_or_with_another_protocol_nobody_is_let_in() {
+    let engine = EngineProcess::start();
+    let gateway = engine.data_dir.join("dev/gateway");
+    assert_eq!(raw_handshake(&engine, Some(&gateway), ALPN), Ok(()), "the control");
+    let rejected = || engine.metric("sparr_connections_rejected_total{why=\"handshake\"}");
+    let before = rejected();
+    let without = raw_handshake(&engine, None, ALPN).expect_err("refused");
+    assert!(without.contains("peer sent no certificates"), "{without}");
+    let other = raw_handshake(&engine, Some(&gateway), b"h3").expect_err("refused");
+    assert!(other.contains("120") || other.contains("application protocol"), "{other}");
+    assert_eq!(rejected(), before + 2.0);
+    assert_eq!(engine.metric("sparr_decision_duration_seconds_count"), 0.0, "nothing was screened");
+}
+
+/// One call with the Rust client works against the production engine, under its fail policy.
+#[test]
+fn a_client_of_the_member_screens_and_its_desk_is_another_certificate() {
+    let authority = Authority::new();
+    authority.revoke(&[], 2_100);
+    let engine = authority.engine();
+    let desk = authority.sign(&client("desk", &["sparr://member/bank-1/desk/d1"], 7));
+    let identity = Identity::from_dir(&desk).expect("an identity");
+    let config = ClientConfig::new(engine.listen, identity, FailPolicy::by_kind(|_| Fallback::Hold));
+    let answers = send_raw(&config, &[0; 8]);
+    assert_eq!(answers.len(), 1, "an empty frame of version 0 is refused: {answers:?}");
+    let status = crate::support::sparr()
+        .args(["flag", "status", "--json", "--subject", crate::support::TOLVAN, "--connect"])
+        .arg(engine.listen.to_string())
+        .arg("--identity")
+        .arg(&desk)
+        .output()
+        .expect("it runs");
+    assert_eq!(status.status.code(), Some(0), "{}", text(&status.stderr));
+    assert!(text(&status.stdout).starts_with("{\"flagged\":false"), "{}", text(&status.stdout));
+}
