@@ -5,7 +5,7 @@ use super::config::{ClockKind, EngineConfig, TlsFiles};
 use super::journal::{self, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
 use super::reload::{Reloader, Report};
-use super::transport::{Credentials, server_config};
+use super::transport::{Credentials, endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use super::{clock, dev};
 use crate::metrics::Metrics;
@@ -120,6 +120,7 @@ impl Engine {
             .map_err(io_error(format!("data plane {}", config.listen)))?;
         let listen = sockets[0].local_addr().map_err(io_error("data plane"))?;
 
+        let endpoint = endpoint_config(signing_key.reset_key());
         let (journal_handle, journal_thread) =
             journal::start(opened, signing_key, state.clone(), metrics.clone())
                 .map_err(io_error("journal"))?;
@@ -133,7 +134,7 @@ impl Engine {
         });
         let (phase, phase_seen) = watch::channel(Phase::Serving);
         let (server_config, config_seen) = watch::channel(server_config_now);
-        let controls = Controls { phase: phase_seen, config: config_seen };
+        let controls = Controls { phase: phase_seen, config: config_seen, endpoint };
         let mut threads = Vec::new();
         for (number, socket) in sockets.into_iter().enumerate() {
             let worker = worker::start(number, socket, shared.clone(), controls.clone());

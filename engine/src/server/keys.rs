@@ -123,6 +123,7 @@ fn network_key_files(dir: &Path) -> io::Result<Vec<(KeyId, PathBuf)>> {
 /// The key with which an engine signs its commits.
 pub struct SigningKey {
     pair: Ed25519KeyPair,
+    reset_key: Zeroizing<[u8; 32]>,
 }
 
 /// Number of the first signing key of an engine.
@@ -141,7 +142,8 @@ impl SigningKey {
         let problem = "not an Ed25519 key";
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
             .map_err(|_| KeyError::NoKey { file, problem })?;
-        Ok(Self { pair })
+        let reset_key = Zeroizing::new(blake3::derive_key("sparr stateless reset v1", seed.as_ref()));
+        Ok(Self { pair, reset_key })
     }
 
     /// Signs bytes.
@@ -150,6 +152,12 @@ impl SigningKey {
         let mut fixed = [0; 64];
         fixed.copy_from_slice(signature.as_ref());
         fixed
+    }
+
+    /// The key of stateless resets. It outlives a restart, so that a client whose engine was killed hears at once that
+    /// its connection is gone, instead of finding out by ten seconds of silence.
+    pub fn reset_key(&self) -> &[u8; 32] {
+        &self.reset_key
     }
 
     /// The public half, with which others verify.

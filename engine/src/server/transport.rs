@@ -6,6 +6,7 @@
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -82,8 +83,14 @@ pub fn server_config(credentials: &Credentials) -> Result<ServerConfig, String> 
 }
 
 /// The endpoint's own configuration.
-pub fn endpoint_config() -> EndpointConfig {
-    EndpointConfig::default()
+pub fn endpoint_config(reset_key: &[u8; 32]) -> EndpointConfig {
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, reset_key);
+    let mut config = EndpointConfig::new(Arc::new(key));
+    // Connection ids are recognised after a restart too; those of strangers are dropped without an answer.
+    let ids = blake3::keyed_hash(reset_key, b"connection ids");
+    let ids = u64::from_le_bytes(std::array::from_fn(|at| ids.as_bytes()[at]));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+    config
 }
 
 fn transport() -> TransportConfig {

@@ -6,11 +6,11 @@
 use super::caller::{CallerError, caller};
 use super::connection;
 use super::journal::JournalHandle;
-use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY, endpoint_config};
+use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY};
 use crate::ids::CallerNo;
 use crate::metrics::{Metrics, Rejected, WorkerStats};
 use crate::state::State;
-use quinn::{Connecting, Connection, Endpoint, Incoming, ServerConfig, TokioRuntime, VarInt};
+use quinn::{Connecting, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
 use sparr_protocol::frame::CloseCode;
 use sparr_protocol::ids::{Actor, MemberName};
 use std::cell::Cell;
@@ -57,6 +57,8 @@ pub(super) struct Controls {
     pub phase: watch::Receiver<Phase>,
     /// The server configuration: certificates are reloaded through it.
     pub config: watch::Receiver<ServerConfig>,
+    /// Every endpoint's own configuration.
+    pub(crate) endpoint: EndpointConfig,
 }
 
 /// Starts a worker on a bound socket.
@@ -82,7 +84,7 @@ pub(super) fn start(
 
 async fn serve(socket: UdpSocket, shared: Arc<Shared>, mut controls: Controls) -> std::io::Result<()> {
     let config = controls.config.borrow_and_update().clone();
-    let endpoint = Endpoint::new(endpoint_config(), Some(config), socket, Arc::new(TokioRuntime))?;
+    let endpoint = Endpoint::new(controls.endpoint.clone(), Some(config), socket, Arc::new(TokioRuntime))?;
     let door = Rc::new(Door { stats: shared.metrics.worker(), shared, handshakes: Cell::new(0) });
     loop {
         tokio::select! {

@@ -1,6 +1,7 @@
 //! A production engine with certificates of its own authority: who is let in, who is not, and how TLS is closed.
 
 use crate::support::{EngineProcess, id, send_raw, text};
+use futures_util::FutureExt as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
