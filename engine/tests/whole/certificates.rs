@@ -224,16 +224,26 @@ fn raw_handshake(engine: &EngineProcess, identity: Option<&Path>, alpn: &[u8]) -
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     runtime.block_on(async {
         let endpoint = quinn::Endpoint::client(([0, 0, 0, 0], 0).into()).expect("a socket");
-        let connecting = endpoint.connect_with(config, engine.listen, "127.0.0.1").expect("legal");
-        let Err(connecting) = connecting.into_0rtt() else { return Err("0-RTT was offered".to_owned()) };
-        let connection = connecting.await.map_err(|error| error.to_string())?;
-        // A TLS 1.3 client learns only afterwards that its certificate was not wanted.
-        let (mut send, mut recv) = connection.open_bi().await.map_err(|error| error.to_string())?;
-        send.finish().map_err(|error| error.to_string())?;
-        recv.read_to_end(16)
-            .await
-            .map(drop)
-            .map_err(|error| format!("{error} {:?}", connection.close_reason()))
+        // The second time the client would use a ticket of the first, if it had been given one.
+        for _ in 0..2 {
+            let connecting = endpoint.connect_with(config.clone(), engine.listen, "127.0.0.1");
+            let Err(connecting) = connecting.expect("legal").into_0rtt() else {
+                return Err("0-RTT was offered".to_owned());
+            };
+            let connection = connecting.await.map_err(|error| error.to_string())?;
+            // A TLS 1.3 client learns only afterwards that its certificate was not wanted.
+            let (mut send, mut recv) = connection.open_bi().await.map_err(|error| error.to_string())?;
+            send.finish().map_err(|error| error.to_string())?;
+            let answer = recv.read_to_end(16).await;
+            answer.map_err(|error| format!("{error} {:?}", connection.close_reason()))?;
+            if connection.open_uni().now_or_never().is_some() {
+                return Err("a one-way stream was allowed".to_owned());
+            }
+            if connection.max_datagram_size().is_some() {
+                return Err("datagrams were allowed".to_owned());
+            }
+        }
+        Ok(())
     })
 }
 
