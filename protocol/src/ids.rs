@@ -12,15 +12,16 @@ impl RequestId {
     /// The id that stands in an answer where the request's own could not be read.
     pub const UNREADABLE: Self = Self([0; 16]);
 
-    /// From 32 hexadecimal digits; hyphens, as in a UUID, are allowed.
+    /// From 32 hexadecimal digits, or a UUID with its four hyphens. All zero is no id: it is [`Self::UNREADABLE`].
     pub fn parse(text: &str) -> Option<Self> {
-        let mut digits = text.bytes().filter(|byte| *byte != b'-');
+        let is_uuid = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-');
+        let mut digits = text.bytes().filter(|byte| !(is_uuid && *byte == b'-'));
         let mut bytes = [0; 16];
         for byte in &mut bytes {
             let (high, low) = (hex_digit(digits.next()?)?, hex_digit(digits.next()?)?);
             *byte = high << 4 | low;
         }
-        if digits.next().is_some() { None } else { Some(Self(bytes)) }
+        if digits.next().is_some() || bytes == [0; 16] { None } else { Some(Self(bytes)) }
     }
 }
 

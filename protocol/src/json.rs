@@ -9,7 +9,9 @@ use crate::request::AuthorisationRequest;
 use crate::response::{AuthorisationResponse, CheckedKey, Looked, ReasonCode};
 use crate::text::SetError;
 use crate::time::Timestamp;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
+use std::fmt;
 
 /// Why JSON is no request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,16 +42,79 @@ pub enum JsonError {
 
 /// Parses JSON text into a value, with an error that repeats nothing of it.
 pub fn parse(text: &str) -> Result<Value, JsonError> {
-    serde_json::from_str(text).map_err(|error| JsonError::Syntax {
+    let Unambiguous(value) = serde_json::from_str(text).map_err(|error| JsonError::Syntax {
         problem: match error.classify() {
             serde_json::error::Category::Eof => "it ends too early",
-            serde_json::error::Category::Io
-            | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Data => "a comma, quote or bracket is out of place",
+            serde_json::error::Category::Data => "a key stands there twice",
+            serde_json::error::Category::Io | serde_json::error::Category::Syntax => {
+                "a comma, quote or bracket is out of place"
+            }
         },
         line: error.line(),
         column: error.column(),
-    })
+    })?;
+    Ok(value)
+}
+
+/// A value in which no object has a key twice: of two amounts, one would be screened and the other perhaps paid.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnambiguousVisitor).map(Self)
+    }
+}
+
+struct UnambiguousVisitor;
+
+impl<'de> Visitor<'de> for UnambiguousVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unambiguous(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((key, Unambiguous(value))) = entries.next_entry::<String, _>()? {
+            if object.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key stands there twice"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
 }
 
 impl AuthorisationRequest {
@@ -174,6 +239,10 @@ mod tests {
                 r#"{"a" 1}"#.to_owned(),
                 "not JSON: a comma, quote or bracket is out of place at line 1, column 6",
             ),
+            (
+                r#"{"amount_minor": 1, "amount_minor": 99999999}"#.to_owned(),
+                "not JSON: a key stands there twice at line 1, column 45",
+            ),
             (r#"{"kind": "invoice"}"#.to_owned(), "request_id is missing"),
             (format!("{{{id}}}"), "kind is missing"),
             (
@@ -192,6 +261,18 @@ mod tests {
             (
                 format!(r#"{{{id}, "kind": "invoice", "amount_minor": 10.5}}"#),
                 "amount_minor: expected a whole number",
+            ),
+            (
+                format!(r#"{{{id}, "kind": "invoice", "amount_minor": "+10"}}"#),
+                "amount_minor: expected a whole number",
+            ),
+            (
+                r#"{"kind": "invoice", "request_id": "00000000000000000000000000000000"}"#.to_owned(),
+                "request_id: expected 32 hexadecimal digits",
+            ),
+            (
+                r#"{"kind": "invoice", "request_id": "-00000000-0000-0000-0000-00000000000a"}"#.to_owned(),
+                "request_id: expected 32 hexadecimal digits",
             ),
         ] {
             assert_eq!(read(&text).expect_err("refused"), expected, "{text}");

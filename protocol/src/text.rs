@@ -73,24 +73,29 @@ as_text! {
     Stage: "pre_authentication or authorisation", Self::parse;
     Currency: "a three-letter code of ISO 4217, such as SEK", Self::parse;
     Country: "a two-letter code of ISO 3166, such as SE", Self::parse;
-    Mcc: "four digits", |text: &str| text.parse().ok().and_then(Self::from_wire);
-    Eci: "a number from 0 to 99", |text: &str| text.parse().ok().and_then(Self::from_wire);
+    Mcc: "four digits", |text: &str| number(text).and_then(Self::from_wire);
+    Eci: "a number from 0 to 99", |text: &str| number(text).and_then(Self::from_wire);
     CardBin: "six to eight digits", Self::parse;
     RequestId: "32 hexadecimal digits", Self::parse;
     PanDigest: "32 hexadecimal digits", |text: &str| RequestId::parse(text).map(|id| Self(id.0));
     IpAddr: "an IPv4 or IPv6 address", |text: &str| text.parse().ok();
     bool: "true or false", |text: &str| text.parse().ok();
-    i64: "a whole number", |text: &str| text.parse().ok();
-    u32: "a whole number from 0 to 4294967295", |text: &str| text.parse().ok();
+    i64: "a whole number", number;
+    u32: "a whole number from 0 to 4294967295", number;
     Timestamp: "a time such as 2026-11-22T16:48:00Z, or milliseconds since 1970", Timestamp::parse;
     String: "a text", |text: &str| Some(text.to_owned());
     crate::personal::Personal: "a text", |text: &str| Some(text.into());
 }
 
+/// Reads a whole number; a plus sign, which `FromStr` lets pass, is a slip in an amount or a code.
+fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    if text.starts_with('+') { None } else { text.parse().ok() }
+}
+
 impl Timestamp {
     /// Reads RFC 3339 with an offset, or milliseconds since the Unix epoch.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(ms) = text.parse() {
+        if let Some(ms) = number(text) {
             return Some(Self::from_ms(ms));
         }
         text.parse::<jiff::Timestamp>().ok().map(|time| Self::from_ms(time.as_millisecond()))

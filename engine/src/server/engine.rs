@@ -92,8 +92,9 @@ impl Engine {
         let signing_key = SigningKey::load(&keys_dir)?;
         let server_config_now = server_config(&credentials(&config)?).map_err(StartError::Certificates)?;
 
-        let store = Store::open(&config.data_dir.join("journal.redb"))?;
-        let epoch = store.begin_epoch(clock::now())?;
+        let journal_file = config.data_dir.join("journal.redb");
+        let store = Store::open(&journal_file)?;
+        let epoch = journal::guarded(&journal_file, || store.begin_epoch(clock::now()))?;
         let clock_of_engine = match config.clock {
             ClockKind::Wall => EngineClock::Wall { began: clock::now() },
             ClockKind::Event => EngineClock::event(),
@@ -107,7 +108,9 @@ impl Engine {
             velocity_keys_max: config.velocity_keys_max,
             ids_kept_max: config.request_ids_max,
         }));
-        let opened = journal::open(store, config.member, config.engine, epoch, &state)?;
+        let opened = journal::guarded(&journal_file, || {
+            journal::open(store, config.member, config.engine, epoch, &state)
+        })?;
 
         let metrics = Arc::new(Metrics::default());
         let reloader = Arc::new(Reloader::new(config.rules.clone(), state.clone(), metrics.clone()));

@@ -1,6 +1,6 @@
 //! An acknowledged flag is never lost when the process dies at any instant, and no other appears.
 
-use crate::support::{EngineProcess, TOLVAN, id};
+use crate::support::{EngineProcess, TOLVAN, id, text};
 use sparr_loadgen::workload::personal_number;
 use sparr_protocol::client::Client;
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind, Wish};
@@ -143,4 +143,78 @@ fn a_repeated_operation_changes_nothing_and_its_id_is_not_used_twice() {
     );
     assert_eq!(raise(&engine, "verify").1["refused"], "id_conflict");
     assert_eq!(engine.json(&["flag", "status", "--json", "--subject", TOLVAN])["position"]["index"], 1);
+}
+
+/// Starts an engine in a folder whose journal may be damaged: how many flags it has, or how it refused.
+fn flags_or_refusal(data_dir: &std::path::Path) -> Result<usize, String> {
+    let mut engine = crate::support::sparr()
+        .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"])
+        .arg(data_dir)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let log = std::io::BufReader::new(engine.stdout.take().expect("piped"));
+    if std::io::BufRead::lines(log).map_while(Result::ok).any(|line| line.contains("\"serving\"")) {
+        let listed =
+            crate::support::sparr().args(["flag", "list", "--json", "--data-dir"]).arg(data_dir).output();
+        engine.kill().expect("killed");
+        engine.wait().expect("waited for");
+        let listed: serde_json::Value =
+            serde_json::from_slice(&listed.expect("it runs").stdout).expect("JSON");
+        return Ok(listed["flags"].as_array().expect("a list").len());
+    }
+    let output = engine.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    Err(text(&output.stderr).lines().last().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_damaged_or_missing_journal_is_refused_instead_of_serving_fewer_flags() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = EngineProcess::start_in(folder.path(), &[]);
+    let acknowledged = Arc::new(Mutex::new(HashSet::new()));
+    raise_until_killed(&engine, 0, &acknowledged);
+    engine.signal("TERM");
+    engine.wait();
+    let raised = acknowledged.lock().expect("whole").len();
+    assert_eq!(raised as u64, RAISES / LIVES);
+    let (journal, copy) = (folder.path().join("journal.redb"), folder.path().join("copy"));
+    std::fs::copy(&journal, &copy).expect("copied");
+    let whole = std::fs::read(&copy).expect("read");
+    assert_eq!(flags_or_refusal(folder.path()), Ok(raised), "the control");
+
+    let zeroed = |from: usize| {
+        let mut bytes = whole.clone();
+        bytes[from..from + 4_096].fill(0);
+        bytes
+    };
+    for (what, bytes, expected) in [
+        ("emptied", vec![], "is missing or empty"),
+        ("text", b"hello".to_vec(), "journal:"),
+        ("cut in half", whole[..whole.len() / 2].to_vec(), "journal:"),
+        ("header zeroed", zeroed(0), "journal:"),
+        ("page zeroed", zeroed(4_096), "is damaged"),
+    ] {
+        std::fs::write(&journal, bytes).expect("written");
+        let refusal = flags_or_refusal(folder.path()).expect_err(what);
+        assert!(refusal.contains(expected), "{what}: {refusal}");
+    }
+    std::fs::remove_file(&journal).expect("removed");
+    let refusal = flags_or_refusal(folder.path()).expect_err("removed");
+    assert!(refusal.contains("put it back"), "{refusal}");
+
+    // One bit anywhere: refused, or in a place that holds nothing, and then every flag is there.
+    let mut random = 20_261_122u64;
+    for _ in 0..24 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut bytes = whole.clone();
+        let at = (random >> 33) as usize % bytes.len();
+        bytes[at] ^= 1;
+        std::fs::write(&journal, bytes).expect("written");
+        match flags_or_refusal(folder.path()) {
+            Ok(flags) => assert_eq!(flags, raised, "bit at byte {at}"),
+            Err(refusal) => assert!(refusal.contains("journal:"), "bit at byte {at}: {refusal}"),
+        }
+    }
 }

@@ -50,7 +50,13 @@ pub(crate) fn sources(yaml: &str) -> Sources {
 
 impl Core {
     pub(crate) fn new(yaml: &str, verify_unavailable: VerifyUnavailable) -> Self {
-        let policy = Policy { required: Required::default(), verify_unavailable, cooling_off_ms: 0 };
+        Self::with_policy(
+            yaml,
+            Policy { required: Required::default(), verify_unavailable, cooling_off_ms: 0 },
+        )
+    }
+
+    pub(crate) fn with_policy(yaml: &str, policy: Policy) -> Self {
         let state = State::new(StateConfig {
             keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
             policy,

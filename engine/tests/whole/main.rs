@@ -11,6 +11,7 @@ mod readme;
 mod real_rows;
 mod reload;
 mod repeats;
+mod required;
 mod stopping;
 mod support;
 mod tidy;

@@ -45,7 +45,7 @@ pub enum CallError {
     #[error("the connection was lost: {0}")]
     ConnectionLost(String),
     /// No answer came in time. Whether the engine screened it is unknown; a retry with the same id is safe.
-    #[error("no answer within {} ms", .0.as_millis())]
+    #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// The same id is already in flight from this client.
     #[error("a request with this id is already in flight")]

@@ -6,7 +6,7 @@
 
 mod store;
 
-pub use store::{Store, StoreError};
+pub use store::{Store, StoreError, guarded};
 
 use super::clock;
 use super::keys::{FIRST_SIGNING_KEY, SigningKey};

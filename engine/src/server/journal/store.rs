@@ -12,7 +12,8 @@ use sparr_protocol::ids::MemberName;
 use sparr_protocol::limits::MEMBER_BYTES_MAX;
 use sparr_protocol::record::{Commit, Origin};
 use sparr_protocol::time::Timestamp;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const COMMITS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("commits");
@@ -32,6 +33,26 @@ pub enum StoreError {
     /// The file cannot be read or written.
     #[error("journal: {0}")]
     Storage(#[from] redb::Error),
+    /// The file was there and is gone. Serving without it would tell everybody who is flagged in it "not flagged".
+    #[error(
+        "journal: {} is missing or empty, though this data folder has had one; put it back, or, to begin with no \
+         flags at all, remove {}",
+        file.display(), marker.display()
+    )]
+    Lost {
+        /// The journal's file.
+        file: PathBuf,
+        /// The file that says that there was a journal.
+        marker: PathBuf,
+    },
+    /// redb met bytes that it could not have written.
+    #[error("journal: {} is damaged: {what}", file.display())]
+    Unreadable {
+        /// The journal's file.
+        file: PathBuf,
+        /// What redb said.
+        what: String,
+    },
     /// Another process has it open.
     #[error("journal: another engine is using this data folder")]
     InUse,
@@ -57,6 +78,18 @@ pub enum StoreError {
 /// Turns redb's many errors into one.
 fn storage(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Storage(error.into())
+}
+
+/// Runs what reads a file that may be damaged: redb answers some damage by a panic (seen with a page of zeros).
+pub fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let what = match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
+            (Some(text), _) => text.clone(),
+            (None, Some(text)) => (*text).to_owned(),
+            (None, None) => "redb stopped without saying why".to_owned(),
+        };
+        Err(StoreError::Unreadable { file: file.to_owned(), what })
+    })
 }
 
 fn key(origin: Origin, sequence: u64) -> [u8; KEY_BYTES] {
@@ -87,8 +120,23 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, or makes it. After an unclean stop redb checks the whole of it here.
+    /// Opens the file, or makes it in a folder that never had one. After an unclean stop redb checks the whole of it
+    /// here.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        let marker = file.with_extension("made");
+        let is_empty = std::fs::metadata(file).map_or(true, |file| file.len() == 0);
+        if is_empty && marker.exists() {
+            return Err(StoreError::Lost { file: file.to_owned(), marker });
+        }
+        let store = guarded(file, || Self::create(file))?;
+        if !marker.exists() {
+            let note = "This folder has a journal. Without it every flag is lost: see journal.redb.\n";
+            std::fs::write(&marker, note).map_err(redb::Error::Io)?;
+        }
+        Ok(store)
+    }
+
+    fn create(file: &Path) -> Result<Self, StoreError> {
         let database = Database::create(file).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
             other => storage(other),
