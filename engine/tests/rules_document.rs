@@ -77,6 +77,7 @@ fn field_table() -> String {
             Read::Int(_) => "whole number".to_owned(),
             Read::Money(_) => "amount".to_owned(),
             Read::Text(_) => "text".to_owned(),
+            Read::Opaque(_) => "text, never shown".to_owned(),
             Read::Code(domain, _) => values(domain),
             Read::Ip(_) => "address, only in `cidrs`".to_owned(),
             Read::Time(_) => "point in time".to_owned(),

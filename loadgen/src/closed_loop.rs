@@ -3,7 +3,7 @@
 //! One stream keeps the order, and an engine answers a stream's requests as if they came one by one, so the same
 //! requests against a fresh engine give the same answers on every run.
 
-use sparr_protocol::client::{Pipe, PipeReceiver, PipeSender};
+use sparr_protocol::client::{ConnectError, Pipe, PipeReceiver, PipeSender};
 use sparr_protocol::frame::MessageKind;
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::request::{AuthorisationRequest, EncodeError};
@@ -26,6 +26,9 @@ pub enum RunError {
     /// A request cannot be sent.
     #[error("a request cannot be sent: {0}")]
     Encode(#[from] EncodeError),
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The connection was lost.
     #[error("the connection was lost: {0}")]
     Lost(String),

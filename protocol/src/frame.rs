@@ -180,12 +180,17 @@ pub(crate) fn append(
         out.truncate(start);
         return Err(TooLarge { bytes, max });
     }
-    let (header, message) = out[start..].split_at_mut(FRAME_HEADER_BYTES);
-    let [low, high] = (message.len() as u16).to_le_bytes();
-    let checked = [low, high, WIRE_VERSION, kind.wire()];
-    header[..4].copy_from_slice(&checked);
-    header[4..].copy_from_slice(&checksum_of(checked, message).to_le_bytes());
+    let [low, high] = ((bytes - FRAME_HEADER_BYTES) as u16).to_le_bytes();
+    out[start..][..4].copy_from_slice(&[low, high, WIRE_VERSION, kind.wire()]);
+    seal(&mut out[start..]);
     Ok(())
+}
+
+/// Writes the checksum of a whole frame whose other bytes stand.
+pub(crate) fn seal(frame: &mut [u8]) {
+    let (header, message) = frame.split_at_mut(FRAME_HEADER_BYTES);
+    let checksum = checksum_of([header[0], header[1], header[2], header[3]], message);
+    header[4..].copy_from_slice(&checksum.to_le_bytes());
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::codes::{Kind, Stage};
 use crate::field::{Field, with_request_fields};
 use crate::frame::{self, MessageKind, TooLarge};
 use crate::ids::RequestId;
-use crate::limits::TEXT_BYTES_MAX;
+use crate::limits::{FRAME_HEADER_BYTES, TEXT_BYTES_MAX};
 use crate::money::Currency;
 use crate::personal::Personal;
 use crate::place::{Country, Mcc};
@@ -278,6 +278,20 @@ impl AuthorisationRequest {
         })?;
         Ok(())
     }
+}
+
+/// Gives a framed request another id and another time (`None`: the engine's clock at receipt), and seals it anew: what
+/// a sender of prepared requests does instead of encoding each one.
+///
+/// # Panics
+///
+/// Where `frame` is not a whole frame with a request in it.
+pub fn restamp(frame: &mut [u8], id: RequestId, event_time: Option<Timestamp>) {
+    const ID: usize = FRAME_HEADER_BYTES + core::mem::offset_of!(ArchivedRequestHead, request_id);
+    const TIME: usize = FRAME_HEADER_BYTES + core::mem::offset_of!(ArchivedRequestHead, event_time);
+    frame[ID..][..16].copy_from_slice(&id.0);
+    frame[TIME..][..8].copy_from_slice(&event_time.map_or(0, Timestamp::ms).to_le_bytes());
+    frame::seal(frame);
 }
 
 impl std::fmt::Debug for AuthorisationRequest {

@@ -4,12 +4,8 @@ use super::CannotRun;
 use crate::server::ADDRESS_FILE;
 use crate::server::config::{DATA_DIR, LISTEN};
 use clap::Args;
-use sparr_protocol::client::{Client, ClientConfig, FailPolicy, Fallback, Identity};
+use sparr_protocol::client::{ClientConfig, FailPolicy, Fallback, Identity};
 use sparr_protocol::codes::Role;
-use sparr_protocol::exchange::{ExchangeRequest, Operation, Said};
-use sparr_protocol::ids::RequestId;
-use sparr_protocol::response::ReasonCode;
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -73,41 +69,5 @@ impl ConnectArgs {
         let is_name =
             self.connect.is_some() && host.parse::<std::net::IpAddr>().is_err() && !host.starts_with('[');
         Ok((engine, if is_name { host.to_owned() } else { engine.ip().to_string() }))
-    }
-}
-
-/// What an engine calls its reason codes; asked once for each.
-pub(crate) struct ReasonNames<'a> {
-    client: &'a Client,
-    known: BTreeMap<ReasonCode, String>,
-}
-
-impl<'a> ReasonNames<'a> {
-    pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client, known: BTreeMap::new() }
-    }
-
-    /// Learns the names of these codes; a code that the engine does not know is shown as its number.
-    pub(crate) async fn learn(&mut self, codes: impl IntoIterator<Item = ReasonCode>) {
-        for code in codes {
-            if self.known.contains_key(&code) {
-                continue;
-            }
-            let id = RequestId(crate::server::keys::random_id());
-            let asked = ExchangeRequest { id, operation: Operation::ReasonName { code } };
-            let name = match self.client.exchange(&asked).await.as_deref() {
-                Ok([answer]) => match &answer.said {
-                    Said::Reason(name) => Some(name.clone()),
-                    Said::Durable { .. } | Said::Refused(_) | Said::Flag(_) | Said::End => None,
-                },
-                Ok(_) | Err(_) => None,
-            };
-            self.known.insert(code, name.unwrap_or_else(|| format!("reason_{}", code.0)));
-        }
-    }
-
-    /// A name that was learnt.
-    pub(crate) fn name(&self, code: ReasonCode) -> String {
-        self.known.get(&code).cloned().unwrap_or_else(|| format!("reason_{}", code.0))
     }
 }

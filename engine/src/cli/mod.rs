@@ -1,14 +1,11 @@
 //! The command line. Exit codes: 0 fine, 1 findings or a refusal, 2 could not run.
 
 mod check;
-mod columns;
 mod connect;
 mod demo;
 mod flag;
-mod rows;
 mod screen;
 mod serve;
-mod summary;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;

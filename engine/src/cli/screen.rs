@@ -1,14 +1,15 @@
 //! `sparr screen`: requests written as JSON, or the rows of a file.
 
-use super::connect::{ConnectArgs, ReasonNames};
-use super::rows::{RowClock, Rows};
-use super::{CannotRun, Ended, Outcome, summary};
+use super::connect::ConnectArgs;
+use super::{CannotRun, Ended, Outcome};
 use crate::server::clock;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use sparr_loadgen::closed_loop;
+use sparr_loadgen::names::ReasonNames;
+use sparr_loadgen::rows::{RowClock, Rows};
 use sparr_loadgen::tally::Tally;
+use sparr_loadgen::{closed_loop, summary};
 use sparr_protocol::client::{CallError, Client, ClientConfig, Pipe};
 use sparr_protocol::codes::Role;
 use sparr_protocol::json::{self, JsonError};
@@ -163,17 +164,15 @@ fn send_rows(args: &ScreenArgs, input: &Path, map: &Path, config: ClientConfig) 
         let took = clock::instant().duration_since(started);
         progress.finish_and_clear();
         let client = Client::connect(config.clone()).await?;
-        let mut names = ReasonNames::new(&client);
-        names.learn(tally.reasons.keys().copied()).await;
-        let named: std::collections::BTreeMap<_, _> =
-            tally.reasons.keys().map(|code| (*code, names.name(*code))).collect();
-        Ok::<_, CannotRun>((named, took))
+        let names = ReasonNames::of(&client, tally.reasons.keys().copied()).await;
+        Ok::<_, CannotRun>((names, took))
     })?;
-    let name = |code| names.get(&code).cloned().unwrap_or_default();
     if args.json.is_some() {
-        print_line(&summary::object(&tally, took, &name).into())?;
+        let mut object = summary::answers_object(&tally, took, &names);
+        object.extend(summary::closed_loop_object(&tally));
+        print_line(&object.into())?;
     } else {
-        print!("{}", summary::table(&tally, took, &name));
+        print!("{}{}", summary::answers_table(&tally, &names), summary::closed_loop_table(&tally, took));
     }
     let skewed: u64 =
         tally.not_screened.iter().filter(|((why, _), _)| *why == Why::TimeSkew.name()).map(|(_, n)| n).sum();

@@ -36,6 +36,8 @@ pub enum Read {
     Money(fn(&Facts<'_>) -> Option<i64>),
     /// A text that is not personal.
     Text(for<'f> fn(&'f Facts<'_>) -> Option<&'f str>),
+    /// A text that belongs to a person's thing: rules compare it with lists, and no explanation shows it.
+    Opaque(for<'f> fn(&'f Facts<'_>) -> Option<&'f str>),
     /// One of a closed set of names.
     Code(&'static CodeDomain, fn(&Facts<'_>) -> Option<u16>),
     /// An IP address: to be looked up in sets of prefixes.
@@ -268,7 +270,7 @@ pub static FIELDS: &[FieldDef] = &[
         code!(SCA_EXEMPTION, auth_sca_exemption),
         "Exemption from strong authentication that was claimed",
     ),
-    field("device_id", presence!(device_id), "Whether a device id is there"),
+    field("device_id", Read::Opaque(|f| f.request.view().device_id()), "The device's id; never shown"),
     field("ip", Read::Ip(|f| f.request.view().ip()), "IP address of the payer's device"),
     field("email", presence!(email), "Whether an e-mail address is there"),
     field(

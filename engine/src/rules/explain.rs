@@ -178,7 +178,10 @@ impl Explainer<'_> {
         if matches!(node.is, Text::Constant(_)) {
             return;
         }
-        let value = node.with_text(self.scene, |text| format!("{text:?}"));
+        let hidden = matches!(node.is, Text::Field(field, _) if matches!(field.def().read, Read::Opaque(_)));
+        let value = node.with_text(self.scene, |text| {
+            if hidden { "present (not shown)".to_owned() } else { format!("{text:?}") }
+        });
         self.say(node.at, depth, value_text(value));
         if let Text::If(choice) = &node.is {
             self.condition(&choice.test, depth + 1);

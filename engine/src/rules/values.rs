@@ -30,7 +30,7 @@ readers! {
     /// Reads a field that is a value of an enumeration.
     code_reader: fn(&Facts<'_>) -> Option<u16> = Read::Code(_, read) => read;
     /// Reads a field that is a text.
-    text_reader: for<'f> fn(&'f Facts<'_>) -> Option<&'f str> = Read::Text(read) => read;
+    text_reader: for<'f> fn(&'f Facts<'_>) -> Option<&'f str> = Read::Text(read) | Read::Opaque(read) => read;
     /// Reads a field that is an address.
     address_reader: fn(&Facts<'_>) -> Option<IpAddr> = Read::Ip(read) => read;
 }
@@ -40,7 +40,7 @@ pub(super) fn present(field: FieldIndex, facts: &Facts<'_>) -> bool {
     match field.def().read {
         Read::Bool(read) => read(facts).is_some(),
         Read::Int(read) | Read::Money(read) => read(facts).is_some(),
-        Read::Text(read) => read(facts).is_some(),
+        Read::Text(read) | Read::Opaque(read) => read(facts).is_some(),
         Read::Code(_, read) => read(facts).is_some(),
         Read::Ip(read) => read(facts).is_some(),
         Read::Time(read) => read(facts).is_some(),

@@ -13,7 +13,7 @@ pub mod keys;
 mod lane;
 mod page;
 mod reload;
-mod shipped;
+pub(crate) mod shipped;
 pub mod sources;
 pub mod transport;
 mod worker;

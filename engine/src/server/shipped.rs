@@ -9,10 +9,11 @@ macro_rules! shipped {
     };
 }
 
-const RULES: [(&str, &str); 8] = shipped![
+const RULES: [(&str, &str); 9] = shipped![
     "rules/account-takeover.yaml",
     "rules/card-testing.yaml",
     "rules/credit-and-refunds.yaml",
+    "rules/local-lists.yaml",
     "rules/mules.yaml",
     "rules/places.yaml",
     "rules/scams.yaml",
@@ -20,7 +21,10 @@ const RULES: [(&str, &str); 8] = shipped![
     "rules/shops.yaml",
 ];
 
-const LISTS: [(&str, &str); 5] = shipped![
+const LISTS: [(&str, &str); 8] = shipped![
+    "rules/lists/bad_addresses.txt",
+    "rules/lists/bad_devices.txt",
+    "rules/lists/bad_domains.txt",
     "rules/lists/disposable_domains.txt",
     "rules/lists/high_risk_countries.csv",
     "rules/lists/reported_shops.csv",
@@ -37,7 +41,7 @@ pub(super) fn reasons() -> SourceFile {
 }
 
 /// The shipped rules, lists and reasons.
-pub(super) fn sources() -> Sources {
+pub(crate) fn sources() -> Sources {
     let file = |(name, text): &(&str, &str)| SourceFile {
         name: name.strip_prefix("rules/").unwrap_or(name).to_owned(),
         text: (*text).to_owned(),

@@ -10,7 +10,7 @@ mod pipe;
 mod policy;
 
 pub use config::{ClientConfig, Identity, IdentityError};
-pub use pipe::{ConnectError, Pipe, PipeReceiver, PipeSender};
+pub use pipe::{ConnectError, EngineConnection, Pipe, PipeError, PipeReceiver, PipeSender, Traffic};
 pub use policy::{FailPolicy, Fallback};
 
 use crate::codes::Kind;

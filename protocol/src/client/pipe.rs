@@ -3,8 +3,10 @@
 use super::config::ClientConfig;
 use crate::frame::{FrameError, MessageKind, Next};
 use crate::limits::ANSWER_FRAME_BYTES_MAX;
-use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt, WriteError};
 use std::net::{Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Why there is no connection.
@@ -43,7 +45,39 @@ const HANDSHAKE_WAIT: Duration = Duration::from_secs(3);
 /// Longest wait for a farewell to be sent.
 const FAREWELL_WAIT: Duration = Duration::from_millis(200);
 
-/// A connection with one open stream of frames.
+/// A connection to an engine, on which streams of frames are opened.
+pub struct EngineConnection {
+    endpoint: Endpoint,
+    connection: Connection,
+    engine: SocketAddr,
+}
+
+/// What a connection has sent and received so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// UDP datagrams sent.
+    pub datagrams_sent: u64,
+    /// UDP datagrams received.
+    pub datagrams_received: u64,
+    /// Bytes sent, without the headers of UDP and IP.
+    pub bytes_sent: u64,
+    /// Bytes received, without the headers of UDP and IP.
+    pub bytes_received: u64,
+    /// Packets sent that are held to be lost.
+    pub packets_lost: u64,
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams_sent += other.datagrams_sent;
+        self.datagrams_received += other.datagrams_received;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.packets_lost += other.packets_lost;
+    }
+}
+
+/// One open stream of frames.
 pub struct Pipe {
     /// Where questions go in.
     pub sender: PipeSender,
@@ -65,8 +99,8 @@ pub struct PipeReceiver {
     connection: Connection,
 }
 
-impl Pipe {
-    /// Connects and opens a stream.
+impl EngineConnection {
+    /// Connects.
     pub async fn open(config: &ClientConfig) -> Result<Self, ConnectError> {
         let engine = config.engine;
         let local: SocketAddr =
@@ -79,11 +113,41 @@ impl Pipe {
             .await
             .map_err(|_| ConnectError::Unreachable(engine))?
             .map_err(|error| refusal(engine, &error))?;
-        let (send, recv) = connection.open_bi().await.map_err(|error| refusal(engine, &error))?;
-        Ok(Self {
+        Ok(Self { endpoint, connection, engine })
+    }
+
+    /// Opens a stream.
+    pub async fn pipe(&self) -> Result<Pipe, ConnectError> {
+        let (endpoint, connection) = (self.endpoint.clone(), self.connection.clone());
+        let (send, recv) = connection.open_bi().await.map_err(|error| refusal(self.engine, &error))?;
+        Ok(Pipe {
             sender: PipeSender { stream: send, endpoint, connection: connection.clone() },
             receiver: PipeReceiver { stream: recv, buffer: Vec::new(), connection },
         })
+    }
+
+    /// What it has sent and received so far.
+    pub fn traffic(&self) -> Traffic {
+        let stats = self.connection.stats();
+        Traffic {
+            datagrams_sent: stats.udp_tx.datagrams,
+            datagrams_received: stats.udp_rx.datagrams,
+            bytes_sent: stats.udp_tx.bytes,
+            bytes_received: stats.udp_rx.bytes,
+            packets_lost: stats.path.lost_packets,
+        }
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        Farewell { endpoint: self.endpoint, connection: self.connection }.say().await;
+    }
+}
+
+impl Pipe {
+    /// Connects and opens a stream.
+    pub async fn open(config: &ClientConfig) -> Result<Self, ConnectError> {
+        EngineConnection::open(config).await?.pipe().await
     }
 }
 
@@ -132,23 +196,30 @@ pub enum PipeError {
 impl PipeSender {
     /// Writes whole frames; returns when they are handed to the transport.
     pub async fn send(&mut self, frames: &[u8]) -> Result<(), PipeError> {
-        self.stream.write_all(frames).await.map_err(|error| {
-            PipeError::Closed(match self.connection.close_reason() {
-                Some(reason) => why_closed(&reason),
-                None => error.to_string(),
-            })
+        self.stream.write_all(frames).await.map_err(|error| self.ended(&error))
+    }
+
+    fn ended(&self, error: &WriteError) -> PipeError {
+        PipeError::Closed(match self.connection.close_reason() {
+            Some(reason) => why_closed(&reason),
+            None => error.to_string(),
         })
+    }
+
+    /// Writes as many bytes as the transport takes at once, and says how many: for a sender that must not wait.
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<usize, PipeError> {
+        let polled = pin!(self.stream.write(bytes)).poll(&mut Context::from_waker(Waker::noop()));
+        match polled {
+            Poll::Pending => Ok(0),
+            Poll::Ready(Ok(written)) => Ok(written),
+            Poll::Ready(Err(error)) => Err(self.ended(&error)),
+        }
     }
 
     /// Says that no more frames follow; answers still come.
     pub fn finish(&mut self) {
         // An error says that the stream has ended already.
         let _ = self.stream.finish();
-    }
-
-    /// The connection, for its statistics.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     /// How to end the connection.

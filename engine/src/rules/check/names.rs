@@ -51,7 +51,9 @@ impl Checker<'_> {
             Read::Int(_) => Typed::Number(Node { at, is: Number::Field(field) }, NumberKind::Plain),
             Read::Money(_) => Typed::Number(Node { at, is: Number::Field(field) }, NumberKind::Money),
             Read::Time(_) => Typed::Number(Node { at, is: Number::Field(field) }, NumberKind::Time),
-            Read::Text(_) => Typed::Text(Node { at, is: Text::Field(field, Case::AsWritten) }),
+            Read::Text(_) | Read::Opaque(_) => {
+                Typed::Text(Node { at, is: Text::Field(field, Case::AsWritten) })
+            }
             Read::Code(domain, _) => Typed::Code(Node { at, is: Code::Field(field) }, domain),
             Read::Ip(_) => Typed::Address(field),
             Read::Presence(_) => {

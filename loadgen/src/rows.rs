@@ -1,9 +1,6 @@
 //! Rows of a CSV file, plain or packed with zstd or gzip, as authorisation requests.
 
-use super::CannotRun;
-use super::columns::{ColumnMap, RowError};
-use crate::server::clock;
-use clap::ValueEnum;
+use crate::columns::{ColumnMap, RowError};
 use sparr_protocol::field::Field;
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::request::AuthorisationRequest;
@@ -14,16 +11,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Which time a row's request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RowClock {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum RowClock {
     /// The row's own; the engine must run with `--clock event` where the rows are old.
     Event,
-    /// The time of sending.
+    /// None: the engine's clock when it receives the request.
     Now,
 }
 
+/// Why a file's rows cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotOpen(String);
+
+fn named(path: &Path, error: &dyn std::fmt::Display) -> CannotOpen {
+    CannotOpen(format!("{}: {error}", path.display()))
+}
+
+enum Problem {
+    File(CannotOpen),
+    Map(String),
+}
+
 /// Reads requests off a file, one per row, and counts the bytes that it has taken from the disk.
-pub(crate) struct Rows {
+pub struct Rows {
     reader: csv::Reader<Box<dyn Read>>,
     header: csv::StringRecord,
     map: ColumnMap,
@@ -32,11 +43,11 @@ pub(crate) struct Rows {
     run: [u8; 8],
     number: u64,
     /// Bytes read of the file.
-    pub(crate) bytes_read: Arc<AtomicU64>,
+    pub bytes_read: Arc<AtomicU64>,
     /// Bytes of the file.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// The first row that is no request.
-    pub(crate) failed: Option<RowError>,
+    pub failed: Option<RowError>,
 }
 
 /// Counts what passes through.
@@ -55,22 +66,44 @@ impl<R: Read> Read for Counted<R> {
 
 impl Rows {
     /// Opens a file and a map.
-    pub(crate) fn open(file: &Path, map: &Path, clock: RowClock) -> Result<Self, CannotRun> {
-        let named =
-            |path: &Path, error: &dyn std::fmt::Display| CannotRun(format!("{}: {error}", path.display()));
-        let opened = File::open(file).map_err(|error| named(file, &error))?;
-        let bytes = opened.metadata().map_err(|error| named(file, &error))?.len();
+    pub fn open(file: &Path, map: &Path, clock: RowClock) -> Result<Self, CannotOpen> {
+        let map_text = std::fs::read_to_string(map).map_err(|error| named(map, &error))?;
+        Self::open_with(file, &map_text, clock).map_err(|problem| match problem {
+            Problem::File(problem) => problem,
+            Problem::Map(problem) => named(map, &problem),
+        })
+    }
+
+    /// Opens a file with the first of these maps whose columns it has: their names and texts.
+    pub fn open_with_any(
+        file: &Path,
+        maps: &[(&'static str, &str)],
+        clock: RowClock,
+    ) -> Result<(Self, &'static str), CannotOpen> {
+        for (name, map) in maps {
+            match Self::open_with(file, map, clock) {
+                Ok(rows) => return Ok((rows, name)),
+                Err(Problem::File(problem)) => return Err(problem),
+                Err(Problem::Map(_)) => {}
+            }
+        }
+        Err(named(file, &"none of the known maps fits its columns: give --map"))
+    }
+
+    fn open_with(file: &Path, map_text: &str, clock: RowClock) -> Result<Self, Problem> {
+        let in_file = |error: &dyn std::fmt::Display| Problem::File(named(file, error));
+        let opened = File::open(file).map_err(|error| in_file(&error))?;
+        let bytes = opened.metadata().map_err(|error| in_file(&error))?.len();
         let bytes_read = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: opened, count: bytes_read.clone() };
         let unpacked: Box<dyn Read> = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("zst") => Box::new(zstd::Decoder::new(counted).map_err(|error| named(file, &error))?),
+            Some("zst") => Box::new(zstd::Decoder::new(counted).map_err(|error| in_file(&error))?),
             Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(counted))),
             Some(_) | None => Box::new(counted),
         };
         let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 20).from_reader(unpacked);
-        let header = reader.headers().map_err(|error| named(file, &error))?.clone();
-        let map_text = std::fs::read_to_string(map).map_err(|error| named(map, &error))?;
-        let parsed = ColumnMap::parse(&map_text, &header).map_err(|error| named(map, &error))?;
+        let header = reader.headers().map_err(|error| in_file(&error))?.clone();
+        let parsed = ColumnMap::parse(map_text, &header).map_err(Problem::Map)?;
         // The same file gives the same ids, so that sending it again within the ids' time repeats the answers.
         let mut run = [0; 8];
         match clock {
@@ -79,7 +112,7 @@ impl Rows {
                 let digest = blake3::hash(&[name, &bytes.to_le_bytes(), map_text.as_bytes()].concat());
                 run.copy_from_slice(&digest.as_bytes()[..8]);
             }
-            RowClock::Now => run.copy_from_slice(&crate::server::keys::random_id()[..8]),
+            RowClock::Now => run = crate::fresh_run(),
         }
         let row = csv::StringRecord::new();
         Ok(Self { reader, header, map: parsed, row, clock, run, number: 0, bytes_read, bytes, failed: None })
@@ -100,7 +133,7 @@ impl Rows {
             request.request_id = RequestId(id);
         }
         if self.clock == RowClock::Now || !self.map.has(Field::EventTime) {
-            request.event_time = Some(clock::now());
+            request.event_time = None;
         }
         Ok(Some(request))
     }

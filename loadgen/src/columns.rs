@@ -49,7 +49,7 @@ enum Source {
 
 /// A map, resolved against a file's header.
 #[derive(Debug)]
-pub(crate) struct ColumnMap {
+pub struct ColumnMap {
     fields: Vec<(Field, Source)>,
     /// Column of an amount in major units.
     amount: Option<usize>,
@@ -59,7 +59,7 @@ pub(crate) struct ColumnMap {
 /// Why a row is no request. The value is not repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}, {column}: {problem}")]
-pub(crate) struct RowError {
+pub struct RowError {
     line: u64,
     column: String,
     problem: String,
@@ -67,7 +67,7 @@ pub(crate) struct RowError {
 
 impl RowError {
     /// A line that is no row at all.
-    pub(crate) fn of_line(line: u64, problem: String) -> Self {
+    pub fn of_line(line: u64, problem: String) -> Self {
         Self { line, column: "row".to_owned(), problem }
     }
 }
@@ -78,7 +78,7 @@ const LABEL: &str = "label";
 
 impl ColumnMap {
     /// Reads a map and finds its columns in a header.
-    pub(crate) fn parse(text: &str, header: &csv::StringRecord) -> Result<Self, String> {
+    pub fn parse(text: &str, header: &csv::StringRecord) -> Result<Self, String> {
         let written: Written = toml::from_str(text).map_err(|error| error.to_string())?;
         let column = |name: &str| {
             header.iter().position(|known| known == name).ok_or_else(|| {
@@ -126,12 +126,12 @@ impl ColumnMap {
     }
 
     /// Whether the map makes this field of a column.
-    pub(crate) fn has(&self, field: Field) -> bool {
+    pub fn has(&self, field: Field) -> bool {
         self.fields.iter().any(|(known, _)| *known == field)
     }
 
     /// The request of one row. An empty cell is an absent field.
-    pub(crate) fn request(
+    pub fn request(
         &self,
         row: &csv::StringRecord,
         line: u64,

@@ -1,0 +1,2 @@
+//! `sparr-load`.
+fn main() {}
