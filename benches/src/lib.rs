@@ -6,9 +6,10 @@ use sparr_engine::policy::{Policy, Required};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
 use sparr_engine::rules::{self, SourceFile, Sources};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
-use sparr_loadgen::workload::{Population, Workload, personal_number};
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind, Wish};
-use sparr_protocol::flag::{Methods, Scope, Terms};
+use sparr_loadgen::people::{Population, personal_number};
+use sparr_loadgen::workload::Workload;
+use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind};
+use sparr_protocol::flag::{Methods, Terms};
 use sparr_protocol::frame::Next;
 use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::MemberName;
@@ -54,6 +55,15 @@ pub fn shipped_rules() -> Sources {
 ///
 /// Where the shipped rules do not load.
 pub fn core(flags: u64) -> State {
+    core_that_keeps(flags, 8_000_000)
+}
+
+/// The same, with so many answered ids kept.
+///
+/// # Panics
+///
+/// Where the shipped rules do not load.
+pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
     let state = State::new(StateConfig {
         keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
         policy: Policy {
@@ -65,18 +75,19 @@ pub fn core(flags: u64) -> State {
         engine: 1,
         epoch: 1,
         velocity_keys_max: 4_000_000,
-        ids_kept_max: 8_000_000,
+        ids_kept_max,
     });
     let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
-    for person in 0..flags {
-        let number = personal_number(person * 7 + 3);
+    let population = Population { flags, ..Population::default() };
+    for (at, (person, asked)) in (0..).zip(population.flags()) {
+        let number = personal_number(person);
         let Ok(subject) = Subject::parse(&number, SubjectKind::SePerson, None, MOMENT.today) else {
             panic!("a legal number")
         };
-        let version = Version { stamp: person, member, engine: 1, epoch: 1, sequence: person };
+        let version = Version { stamp: at, member, engine: 1, epoch: 1, sequence: at };
         let terms = Terms {
-            wish: Wish::Verify,
-            scope: Scope::Any,
+            wish: asked.wish,
+            scope: asked.scope,
             reason: FlagReason::Precaution,
             requested_by: RequestedBy::Person,
             authenticated_by: AuthMethod::BankId,

@@ -6,6 +6,7 @@
 //! earlier one was answered. That measures how fast an engine can go and is blind to queueing, so it says so wherever
 //! its figures are shown.
 
+pub mod aftermath;
 pub mod campaign;
 pub mod closed_loop;
 pub mod columns;
@@ -17,8 +18,11 @@ pub mod names;
 pub mod open_loop;
 pub mod people;
 mod random;
+pub mod report;
 pub mod rows;
 pub mod schedule;
+pub mod self_test;
+pub mod service;
 pub mod stream;
 pub mod summary;
 pub mod tally;

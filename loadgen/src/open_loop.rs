@@ -251,7 +251,7 @@ where
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
-                shared.borrow_mut().failed.get_or_insert(RunError::Lost(error.to_string()));
+                shared.borrow_mut().failed.get_or_insert_with(|| RunError::Lost(error.to_string()));
                 return;
             }
         }

@@ -136,7 +136,7 @@ mod tests {
 
     fn answer(outcome: Outcome, review: Review, reasons: &[u16]) -> AuthorisationResponse {
         let mut given = Reasons::default();
-        reasons.iter().for_each(|code| drop(given.push(ReasonCode(*code))));
+        assert!(reasons.iter().all(|code| given.push(ReasonCode(*code))));
         response(Ok(Decided { outcome, review, hold_until: None, score: 0, reasons: given }))
     }
 

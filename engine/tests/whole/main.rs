@@ -2,6 +2,7 @@
 
 mod certificates;
 mod client;
+mod demo;
 mod dependencies;
 mod doors;
 mod durability;

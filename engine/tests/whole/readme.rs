@@ -65,7 +65,7 @@ fn the_demonstration_shows_what_it_promises() {
     for reason in ["flag_verify", "flag_deny"] {
         assert!(summary["reasons"][reason].as_u64().is_some_and(|hits| hits > 0), "{reason}: {summary}");
     }
-    assert_eq!(summary["loop"], "closed");
+    assert_eq!(summary["loop"], "open");
     let explained = summary["explained"].as_str().expect("one decision is explained");
     assert!(
         explained.contains("Declined") && explained.contains("What the customer may be told"),

@@ -170,6 +170,9 @@ fn refusal(engine: SocketAddr, error: &ConnectionError) -> ConnectError {
 /// Why a connection ended, in words.
 pub(super) fn why_closed(error: &ConnectionError) -> String {
     match error {
+        ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => {
+            format!("it was closed without a reason, code {}", close.error_code)
+        }
         ConnectionError::ApplicationClosed(close) => String::from_utf8_lossy(&close.reason).into_owned(),
         ConnectionError::ConnectionClosed(close) => {
             let reason = String::from_utf8_lossy(&close.reason);

@@ -255,7 +255,7 @@ struct Load {
     measured: Measured,
     tally: Tally,
     verdict: Verdict,
-    /// A request whose decision is worth an explanation.
+    /// The first request with the strictest outcome for the most reasons, up to two: worth an explanation.
     example: Option<u64>,
     server_cpu_ns: Option<u64>,
     stolen_percent: Option<f64>,
@@ -266,7 +266,7 @@ struct Load {
 struct Answers {
     tally: Tally,
     verdict: Verdict,
-    example: Option<u64>,
+    example: Option<((Decision, usize), u64)>,
 }
 
 /// Sends the stream in an open loop.
@@ -296,11 +296,9 @@ fn send(
         if tally.answers.is_multiple_of(4_096) {
             shown.set_position(tally.answers);
         }
-        let telling = response
-            .answer
-            .is_ok_and(|decided| decided.outcome == Decision::Decline && decided.reasons.iter().count() >= 2);
-        if telling && example.is_none() {
-            *example = Some(number);
+        let telling = response.answer.as_ref().ok().map(|it| (it.outcome, it.reasons.iter().count().min(2)));
+        if telling > example.map(|(telling, _)| telling) {
+            *example = telling.map(|telling| (telling, number));
         }
     };
     keep_apart();
@@ -312,6 +310,7 @@ fn send(
     bar.finish_and_clear();
     let measured = Measured::of(&sent, 0..frames.len());
     let Answers { tally, verdict, example } = answers.take();
+    let example = example.map(|(_, number)| number);
     Ok(Load { run: sent, measured, tally, verdict, example, server_cpu_ns, stolen_percent })
 }
 

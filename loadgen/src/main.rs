@@ -1,2 +1,0 @@
-//! `sparr-load`.
-fn main() {}
