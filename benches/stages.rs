@@ -4,6 +4,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sparr_benches::{MOMENT, core, messages};
+use sparr_engine::decision::{Floor, VerifyUnavailable, fold};
 use sparr_engine::facts::{Facts, Gathering, Wanted};
 use sparr_engine::ids::CallerNo;
 use sparr_engine::request::Request;
@@ -97,6 +98,25 @@ fn gather_and_evaluate(criterion: &mut Criterion) {
             hits.clear();
             active.set.evaluate(&facts[next.next().unwrap_or(0)], MOMENT.now, &mut hits);
             black_box(hits.enforced.len())
+        });
+    });
+    group.finish();
+
+    let mut group = criterion.benchmark_group("decide");
+    group.throughput(Throughput::Elements(1));
+    let mut ranked = Vec::new();
+    let decided = facts.iter().map(|facts| {
+        let mut hits = Hits::default();
+        active.set.evaluate(facts, MOMENT.now, &mut hits);
+        hits
+    });
+    let hits: Vec<Hits> = decided.collect();
+    let mut next = (0..facts.len()).cycle();
+    group.bench_function("floor and fold", |bench| {
+        bench.iter(|| {
+            let at = next.next().unwrap_or(0);
+            let floor = Floor::of(&facts[at], MOMENT.now, VerifyUnavailable::Hold, true);
+            fold(&active.set, &hits[at], floor, &mut ranked)
         });
     });
     group.finish();

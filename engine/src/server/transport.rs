@@ -93,7 +93,8 @@ pub fn endpoint_config(reset_key: &[u8; 32]) -> EndpointConfig {
     config
 }
 
-fn transport() -> TransportConfig {
+/// The data plane's transport: streams, windows, acknowledgements.
+pub fn transport() -> TransportConfig {
     let mut ack_frequency = AckFrequencyConfig::default();
     ack_frequency.ack_eliciting_threshold(VarInt::from_u32(ACK_ELICITING_THRESHOLD));
     let mut transport = TransportConfig::default();
