@@ -57,6 +57,7 @@
 //! assert_eq!(outcomes, [Outcome::Approve, Outcome::Decline]);
 //! ```
 
+pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod decision;

@@ -53,6 +53,8 @@ pub struct ColumnMap {
     fields: Vec<(Field, Source)>,
     /// Column of an amount in major units.
     amount: Option<usize>,
+    /// Column that says whether it was fraud.
+    label: Option<usize>,
     template: AuthorisationRequest,
 }
 
@@ -72,7 +74,7 @@ impl RowError {
     }
 }
 
-/// Keys of a map that are no fields: the label belongs to backtests.
+/// Keys of a map that are no fields.
 const AMOUNT: &str = "amount";
 const LABEL: &str = "label";
 
@@ -91,7 +93,7 @@ impl ColumnMap {
         };
         let template =
             AuthorisationRequest::new(RequestId([0; 16]), Kind::CardPayment, Timestamp::from_ms(0));
-        let mut map = Self { fields: Vec::new(), amount: None, template };
+        let mut map = Self { fields: Vec::new(), amount: None, label: None, template };
         for (name, value) in written.defaults {
             let text = match value {
                 toml::Value::String(text) => text,
@@ -102,7 +104,7 @@ impl ColumnMap {
         for (name, source) in written.columns {
             match (name.as_str(), source) {
                 (AMOUNT, WrittenColumn::Name(name)) => map.amount = Some(column(&name)?),
-                (LABEL, WrittenColumn::Name(name)) => drop(column(&name)?),
+                (LABEL, WrittenColumn::Name(name)) => map.label = Some(column(&name)?),
                 (AMOUNT | LABEL, WrittenColumn::Days { .. }) => {
                     return Err(format!("columns: {name} is the name of a column"));
                 }
@@ -128,6 +130,31 @@ impl ColumnMap {
     /// Whether the map makes this field of a column.
     pub fn has(&self, field: Field) -> bool {
         self.fields.iter().any(|(known, _)| *known == field)
+    }
+
+    /// Whether the map names a column that says what was fraud.
+    pub fn has_label(&self) -> bool {
+        self.label.is_some()
+    }
+
+    /// Whether a row was fraud: `1` or `true`, `0` or `false`; an empty cell says that nobody knows.
+    pub fn label(
+        &self,
+        row: &csv::StringRecord,
+        line: u64,
+        header: &csv::StringRecord,
+    ) -> Result<Option<bool>, RowError> {
+        let Some(column) = self.label else { return Ok(None) };
+        match row.get(column).unwrap_or_default() {
+            "" => Ok(None),
+            "1" | "true" => Ok(Some(true)),
+            "0" | "false" => Ok(Some(false)),
+            _ => Err(RowError {
+                line,
+                column: header.get(column).unwrap_or_default().to_owned(),
+                problem: "expected a label: 1 or 0, true or false, or nothing".to_owned(),
+            }),
+        }
     }
 
     /// The request of one row. An empty cell is an absent field.

@@ -118,6 +118,20 @@ impl Rows {
         Ok(Self { reader, header, map: parsed, row, clock, run, number: 0, bytes_read, bytes, failed: None })
     }
 
+    /// Whether the map names a column that says what was fraud.
+    pub fn has_label(&self) -> bool {
+        self.map.has_label()
+    }
+
+    /// The next row as a request, and whether it was fraud where the file says so.
+    pub fn next_labelled(&mut self) -> Result<Option<(AuthorisationRequest, Option<bool>)>, RowError> {
+        let line = self.reader.position().line();
+        match self.read()? {
+            None => Ok(None),
+            Some(request) => Ok(Some((request, self.map.label(&self.row, line, &self.header)?))),
+        }
+    }
+
     fn read(&mut self) -> Result<Option<AuthorisationRequest>, RowError> {
         let line = self.reader.position().line();
         let read = self.reader.read_record(&mut self.row);

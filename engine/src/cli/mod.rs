@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 fine, 1 findings or a refusal, 2 could not run.
 
+mod backtest;
 mod check;
 mod connect;
 mod demo;
@@ -31,6 +32,8 @@ enum Command {
     Flag(flag::FlagCommand),
     /// Check rule files without running them
     Check(check::CheckArgs),
+    /// Run rule files over recorded requests
+    Backtest(backtest::BacktestArgs),
     /// Print completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -66,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Screen(args) => screen::run(&args),
         Command::Flag(command) => flag::run(command),
         Command::Check(args) => check::run(&args),
+        Command::Backtest(args) => backtest::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sparr", &mut std::io::stdout());
             Ok(Ended::Fine)

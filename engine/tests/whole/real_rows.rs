@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// The reference's rules that read counts, sums and amounts, in this engine's language.
-const RULES: &[(&str, &str)] = &[
+pub(crate) const RULES: &[(&str, &str)] = &[
     ("amount > 220.00", "amount_minor > 22000"),
     ("amount >= 220.00", "amount_minor >= 22000"),
     ("count per customer, 1 h, >= 3", "velocity(card, \"1h\").count >= 3"),
@@ -18,7 +18,7 @@ const RULES: &[(&str, &str)] = &[
     ("count per terminal, 7 d, >= 15", "velocity(terminal, \"7d\").count >= 15"),
 ];
 
-fn write_rules(dir: &Path) {
+pub(crate) fn write_rules(dir: &Path) {
     let mut yaml = "set:\n  base_currency: EUR\nrules:\n".to_owned();
     let mut reasons = String::new();
     let mut reason = |code: usize, name: &str, what: &str| {
@@ -37,6 +37,14 @@ fn write_rules(dir: &Path) {
     }
     fs::write(dir.join("rules.yaml"), yaml).expect("written");
     fs::write(dir.join("reasons.toml"), reasons).expect("written");
+}
+
+/// What the reference says of a rule, with windows that are open at their start.
+pub(crate) fn of_reference<'a>(reference: &'a Value, what: &str) -> &'a Value {
+    let rules = reference["rules"].as_array().expect("rules");
+    let open_at_its_start = |rule: &&Value| rule["window"].is_null() || rule["window"] == "(t-w, t]";
+    let rule = rules.iter().filter(open_at_its_start).find(|rule| rule["rule"] == what);
+    rule.unwrap_or_else(|| panic!("no {what} in the reference"))
 }
 
 /// Sends a file to a fresh engine and gives back the summary without its times.
@@ -66,12 +74,7 @@ fn velocity_hits_equal_the_reference_on_a_million_rows_and_on_every_run() {
     let Some(rows) = test_data("transactions/fdh_2018-04-01_2018-07-15.csv.zst", unproven) else { return };
     let Some(reference) = test_data("transactions/fdh_reference_results.json", unproven) else { return };
     let reference: Value = serde_json::from_slice(&fs::read(reference).expect("readable")).expect("JSON");
-    let expected = |what: &str| {
-        let rules = reference["rules"].as_array().expect("rules");
-        let open_at_its_start = |rule: &&Value| rule["window"].is_null() || rule["window"] == "(t-w, t]";
-        let rule = rules.iter().filter(open_at_its_start).find(|rule| rule["rule"] == what);
-        rule.unwrap_or_else(|| panic!("no {what} in the reference"))["hits"].as_u64().expect("hits")
-    };
+    let expected = |what: &str| of_reference(&reference, what)["hits"].as_u64().expect("hits");
     let folder = tempfile::tempdir().expect("folder");
     write_rules(folder.path());
     let summary = send(folder.path(), &rows, "fdh.toml");

@@ -1,0 +1,78 @@
+//! A rule set over recorded requests: the same `screen` as live, on the requests' own clock.
+
+mod findings;
+
+pub use findings::{Changes, Findings, Money, RuleFindings};
+
+use crate::decision::VerifyUnavailable;
+use crate::ids::CallerNo;
+use crate::policy::{Policy, Required};
+use crate::request::{Keyring, NetworkKey};
+use crate::rules::RuleSet;
+use crate::screen::{Asked, Scratch, Stopped, Unobserved, screen};
+use crate::state::{EngineClock, Moment, State, StateConfig};
+use sparr_protocol::response::AuthorisationResponse;
+use sparr_protocol::time::Timestamp;
+
+/// What is known about a recorded request besides itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// When it happened.
+    pub time: Timestamp,
+    /// Its amount, minor units; zero where it has none.
+    pub amount_minor: i64,
+    /// Whether it was fraud, where somebody found out.
+    pub fraud: Option<bool>,
+}
+
+/// One rule set and what it has made of the requests so far.
+pub struct Backtest {
+    state: State,
+    scratch: Scratch,
+    findings: Findings,
+}
+
+/// Ids that are kept: a recorded file repeats none, so few are enough.
+const IDS_KEPT_MAX: usize = 1 << 16;
+
+impl Backtest {
+    /// Begins with nothing known of any key, as an engine that starts at the first request. `velocity_keys_max` bounds
+    /// the memory for keys.
+    pub fn new(set: RuleSet, velocity_keys_max: usize) -> Self {
+        let findings = Findings::of(&set);
+        let state = State::new(StateConfig {
+            // Pseudonyms live as long as this run: any key will do.
+            keyring: Keyring::new(NetworkKey::new(1, [0xB7; 32].into()), None),
+            policy: Policy {
+                required: Required::default(),
+                verify_unavailable: VerifyUnavailable::Hold,
+                cooling_off_ms: 0,
+            },
+            clock: EngineClock::event(),
+            engine: 0,
+            epoch: 0,
+            velocity_keys_max,
+            ids_kept_max: IDS_KEPT_MAX,
+        });
+        state.activate(set, Moment { now: Timestamp::from_ms(0), today: Timestamp::from_ms(0).date() });
+        state.set_ready(true);
+        Self { state, scratch: Scratch::default(), findings }
+    }
+
+    /// Screens one message and counts what came of it. Requests must come in the order in which they happened.
+    pub fn screen(&mut self, message: &[u8], recorded: Recorded) -> AuthorisationResponse {
+        let moment = Moment { now: recorded.time, today: recorded.time.date() };
+        let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
+        let rules = self.state.rules();
+        let response =
+            screen(message, asked, &self.state, rules.as_deref(), &mut self.scratch, &mut Unobserved);
+        let hits = self.scratch.hits();
+        self.findings.add(&response.answer, &hits.enforced, &hits.shadow, recorded);
+        response
+    }
+
+    /// What it has found.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+}

@@ -1,0 +1,165 @@
+//! A backtest finds what a plain script found on a million real rows, and says what a changed rule would change.
+
+use crate::real_rows::{RULES, of_reference, write_rules};
+use crate::support::{sparr, text};
+use serde_json::{Value, json};
+use sparr_protocol::testing::test_data;
+use std::fs;
+use std::path::Path;
+
+fn backtest(arguments: &[&str]) -> Value {
+    let output = sparr().arg("backtest").args(arguments).arg("--json").output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "", "no progress bar in a pipe");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn shown(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn hits_precision_recall_and_amounts_equal_the_reference_on_a_million_rows() {
+    let unproven = "that a backtest finds on a million real rows what a plain script finds";
+    let Some(rows) = test_data("transactions/fdh_2018-04-01_2018-07-15.csv.zst", unproven) else { return };
+    let Some(reference) = test_data("transactions/fdh_reference_results.json", unproven) else { return };
+    let reference: Value = serde_json::from_slice(&fs::read(reference).expect("readable")).expect("JSON");
+    let folder = tempfile::tempdir().expect("folder");
+    write_rules(folder.path());
+    let map = crate::support::shipped_rules().join("../maps/fdh.toml");
+    let found = backtest(&["--rules", shown(folder.path()), "--data", shown(&rows), "--map", shown(&map)]);
+    assert_eq!((&found["rows"], &found["not_screened"]), (&reference["rows"], &json!({})));
+    assert_eq!(found["fraud"]["requests"], reference["frauds"]);
+    for ((what, _), rule) in RULES.iter().zip(found["rules"].as_array().expect("rules")) {
+        let expected = of_reference(&reference, what);
+        for (ours, theirs) in [
+            ("hits", "hits"),
+            ("true_positives", "true_positives"),
+            ("false_positives", "false_positives"),
+            ("amount_caught_minor", "fraud_amount_caught_cents"),
+        ] {
+            assert_eq!(rule[ours], expected[theirs], "{what}: {ours}");
+        }
+        for share in ["precision", "recall"] {
+            // The reference has six decimals.
+            let difference = rule[share].as_f64().expect(share) - expected[share].as_f64().expect(share);
+            assert!(difference.abs() < 1e-6, "{what}: {share} is off by {difference}");
+        }
+    }
+}
+
+const MAP: &str = "[columns]\nevent_time = \"when\"\namount = \"sum\"\ncard_token = \"card\"\nlabel = \"fraud\"\n\
+    [defaults]\nkind = \"card_payment\"\ncurrency = \"SEK\"\n";
+
+/// Ten payments of one card, a minute apart, of 1 to 10 kronor; the even ones were fraud, of the last nobody knows.
+fn rows() -> String {
+    let row = |at: u32| {
+        let fraud = if at == 10 { "" } else { ["0", "1"][usize::from(at.is_multiple_of(2))] };
+        format!("2026-03-01T10:{at:02}:00,{at}.00,c1,{fraud}\n")
+    };
+    "when,sum,card,fraud\n".to_owned() + &(1..=10).map(row).collect::<String>()
+}
+
+fn rules(dir: &Path, name: &str, rules: &[(&str, &str, &str)]) -> String {
+    let dir = dir.join(name);
+    fs::create_dir_all(&dir).expect("a folder");
+    let rule = |(id, when, then): &(&str, &str, &str)| {
+        format!(
+            "  - id: {id}\n    description: d\n    owner: o\n    when: {when}\n    {then}\n    reason: velocity_card\n"
+        )
+    };
+    let text = "rules:\n".to_owned() + &rules.iter().map(rule).collect::<String>();
+    fs::write(dir.join("rules.yaml"), text).expect("written");
+    shown(&dir).to_owned()
+}
+
+#[test]
+fn rules_are_counted_by_hand_and_a_change_is_told_before_anybody_meets_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("rows.csv"), rows()).expect("written");
+    fs::write(path("map.toml"), MAP).expect("written");
+    let old = rules(folder.path(), "old", &[("busy", "velocity(card, '5m').count >= 5", "then: challenge")]);
+    let new = rules(
+        folder.path(),
+        "new",
+        &[
+            ("busy", "velocity(card, '5m').count >= 5", "then: challenge"),
+            ("large", "amount_minor >= 700", "then: decline"),
+            ("small", "amount_minor < 300", "mode: shadow\n    then: decline"),
+        ],
+    );
+    let (data, map, page) = (path("rows.csv"), path("map.toml"), path("report.html"));
+    let found = backtest(&[
+        "--rules",
+        &new,
+        "--against",
+        &old,
+        "--data",
+        shown(&data),
+        "--map",
+        shown(&map),
+        "--html",
+        shown(&page),
+    ]);
+    let rule = |number: usize, key: &str| found["rules"][number][key].clone();
+    // Five within five minutes: from the fifth payment on. 6 and 8 were fraud, 5, 7 and 9 were not, nobody knows of 10.
+    assert_eq!(
+        (rule(0, "hits"), rule(0, "true_positives"), rule(0, "false_positives")),
+        (6.into(), 2.into(), 3.into())
+    );
+    assert_eq!((rule(0, "precision"), rule(0, "recall")), (0.4.into(), 0.5.into()));
+    assert_eq!((rule(0, "amount_caught_minor"), rule(0, "alone")), (1_400.into(), 2.into()));
+    assert_eq!(rule(0, "first_hit"), "2026-03-01T10:05:00.000Z");
+    assert_eq!((rule(1, "hits"), rule(1, "alone")), (4.into(), 0.into()));
+    // A shadow rule is counted and decides nothing.
+    assert_eq!((rule(2, "mode"), rule(2, "hits")), ("shadow".into(), 2.into()));
+    assert_eq!(found["outcomes"], json!({ "approve": 4, "challenge": 2, "decline": 4 }));
+    assert_eq!(found["declined_wrongly"], json!({ "requests": 2, "amount_minor": 1_600 }));
+    let changes = &found["changes"];
+    assert_eq!(changes["total"], 4);
+    assert_eq!(
+        changes["changed"],
+        json!([{ "was": "challenge", "is": "decline", "rows": 4, "examples": [7, 8, 9, 10] }])
+    );
+    assert_eq!(changes["newly_declined_good"], json!({ "requests": 2, "amount_minor": 1_600 }));
+    assert_eq!(changes["newly_stopped_fraud"]["requests"], 0);
+    let page = fs::read_to_string(page).expect("written");
+    assert!(page.contains("<svg") && !page.contains("http") && !page.contains("<script"));
+    let again = backtest(&["--rules", &new, "--data", shown(&data), "--map", shown(&map)]);
+    assert_eq!((&again["rules"], &again["changes"]), (&found["rules"], &Value::Null));
+}
+
+#[test]
+fn what_cannot_be_tested_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| shown(&folder.path().join(name)).to_owned();
+    let good = rules(folder.path(), "good", &[("r", "amount_minor > 1", "then: challenge")]);
+    let bad = rules(folder.path(), "bad", &[("r", "amont_minor > 1", "then: challenge")]);
+    for (name, text) in [
+        ("rows.csv", rows()),
+        ("map.toml", MAP.to_owned()),
+        ("label.csv", rows().replace(",c1,1\n", ",c1,maybe\n")),
+        ("untimed.toml", MAP.replace("event_time = \"when\"\n", "")),
+    ] {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    for (rules, rows, map, expected) in [
+        (&bad, "rows.csv", "map.toml", "no field is called `amont_minor`"),
+        (
+            &good,
+            "label.csv",
+            "map.toml",
+            "line 3, fraud: expected a label: 1 or 0, true or false, or nothing",
+        ),
+        (&good, "rows.csv", "untimed.toml", "the map needs event_time"),
+        (&good, "none.csv", "map.toml", "none.csv: No such file"),
+        (&path("empty"), "rows.csv", "map.toml", "empty: No such file"),
+    ] {
+        let arguments = ["backtest", "--rules", rules, "--data", &path(rows), "--map", &path(map)];
+        let output = sparr().args(arguments).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{rows} {map}");
+        assert!(text(&output.stderr).contains(expected), "{rows} {map}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "no figures of half a file");
+    }
+}
