@@ -202,7 +202,11 @@ impl State {
                 let Some(active) = before.as_ref() else { return Timestamp::MIN };
                 let known = active.set.plan().keys().iter().zip(&active.observed_since);
                 known
-                    .filter(|(plan, _)| plan.key == wanted.key && plan.kinds.includes(wanted.kinds))
+                    .filter(|(plan, _)| {
+                        plan.key == wanted.key
+                            && plan.tags == wanted.tags
+                            && plan.kinds.includes(wanted.kinds)
+                    })
                     // What was kept reaches back as far as the old set needed it.
                     .map(|(plan, since)| (*since).max(now.saturating_add_ms(-plan.horizon_ms)))
                     .next()

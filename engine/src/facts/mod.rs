@@ -5,7 +5,7 @@ pub mod schema;
 
 use crate::flags::{FlagSet, covers};
 use crate::request::{KeyName, Keyring, Request};
-use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex};
+use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex, TAGS_MAX};
 use crate::velocity::{Event, Reading, Velocity};
 use jiff::tz::TimeZone;
 use money::Rates;
@@ -225,6 +225,7 @@ impl<'a> Facts<'a> {
             time: self.request.event_time(),
             amount: view.amount_minor().map_or(Some(0), |_| self.amount_base_minor()),
             kind: view.kind(),
+            tags: [0; TAGS_MAX],
         };
         let mut pseudonyms = [None; KeyName::ALL.len()];
         for (plan, since) in self.wanted.plan.keys().iter().zip(self.wanted.observed_since) {
@@ -234,6 +235,11 @@ impl<'a> Facts<'a> {
             };
             let first = pseudonym(plan.key.first);
             let second = plan.key.second.map(&mut pseudonym);
+            let mut event = event;
+            for (tag, name) in event.tags.iter_mut().zip(&plan.tags) {
+                // Zero says "none": a digest that begins with zeros is moved aside.
+                *tag = pseudonym(*name).map_or(0, |value| tag_of(value).max(1));
+            }
             match (first, second) {
                 (Some(first), None | Some(Some(_))) => {
                     let (velocity, second) = (&stores.velocity, second.flatten());
@@ -264,6 +270,12 @@ impl<'a> Facts<'a> {
             }
         }
     }
+}
+
+/// Enough of a pseudonym to tell a key's values apart.
+const fn tag_of(pseudonym: Pseudonym) -> u32 {
+    let [a, b, c, d, ..] = pseudonym.0;
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Under which kind of key an answer accounts for a velocity key.

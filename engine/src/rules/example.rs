@@ -15,6 +15,7 @@ use super::truth::Truth;
 use super::yaml::{Node, Value};
 use crate::facts::money::Rates;
 use crate::facts::{Facts, Wanted};
+use crate::request::KeyName;
 use crate::request::{Keyring, NetworkKey, Request};
 use crate::velocity::Reading;
 use crate::velocity::spec::{KeyExpr, KindSet, Measure, Plan, ReadingIndex};
@@ -129,14 +130,11 @@ impl<'a> Example<'a> {
                     continue;
                 };
                 for (name, at, value) in entries(measures, "a window", report).unwrap_or_default() {
-                    let measure = match name {
-                        "count" => Measure::Count,
-                        "sum" => Measure::Sum,
-                        _ => {
-                            let message = format!("a window has `count` and `sum`, not `{name}`");
-                            report.push(Diagnostic::new(Code::ExampleForm, at, message));
-                            continue;
-                        }
+                    let Some(measure) = measure_of(name) else {
+                        let message =
+                            format!("a window has `count`, `sum`, `max` and `distinct(key)`, not `{name}`");
+                        report.push(Diagnostic::new(Code::ExampleForm, at, message));
+                        continue;
                     };
                     let number = |text: &str| text.parse().ok();
                     if let Some(value) = fields::value(value, name, "a whole number", number, report) {
@@ -314,10 +312,25 @@ fn key_text(node: &Node) -> Option<String> {
     }
 }
 
-const fn measure_name(measure: Measure) -> &'static str {
+/// A measure as examples write it: as a condition does, without the dot.
+fn measure_of(name: &str) -> Option<Measure> {
+    match name {
+        "count" => Some(Measure::Count),
+        "sum" => Some(Measure::Sum),
+        "max" => Some(Measure::Max),
+        _ => {
+            let key = name.strip_prefix("distinct(")?.strip_suffix(')')?;
+            KeyName::parse(key.trim()).map(Measure::Distinct)
+        }
+    }
+}
+
+fn measure_name(measure: Measure) -> String {
     match measure {
-        Measure::Count => "count",
-        Measure::Sum => "sum",
+        Measure::Count => "count".to_owned(),
+        Measure::Sum => "sum".to_owned(),
+        Measure::Max => "max".to_owned(),
+        Measure::Distinct(key) => format!("distinct({})", key.name()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! One table for all keys. A record is read and extended in one step under its shard's lock, so that two requests
 //! of one card on two cores see each other exactly as they would one after the other.
 
+mod distinct;
 pub mod spec;
 mod window;
 
@@ -12,10 +13,10 @@ use dashmap::DashMap;
 use dashmap::Entry;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
-use spec::{KeyExpr, KeyPlan};
+use spec::{KeyPlan, Measure};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use window::Record;
+use window::{Asked, Record};
 
 /// Place of a key's record: the key expression and the pseudonym or pseudonyms, mixed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,10 +24,13 @@ struct Place(u128);
 
 impl Place {
     /// Pseudonyms are keyed digests, uniform already; an odd multiplier keeps (a, b) apart from (b, a).
-    fn of(expr: KeyExpr, first: Pseudonym, second: Option<Pseudonym>) -> Self {
+    /// What a record's tags stand for is part of its place: tags of another meaning never meet.
+    fn of(plan: &KeyPlan, first: Pseudonym, second: Option<Pseudonym>) -> Self {
+        let expr = plan.key;
         const ODD: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
         let part = |pseudonym: Pseudonym| u128::from_le_bytes(pseudonym.0);
-        let tag = (expr.first as u128) << 8 | expr.second.map_or(0, |name| name as u128 + 1);
+        let key = (expr.first as u128) << 8 | expr.second.map_or(0, |name| name as u128 + 1);
+        let tag = plan.tags.iter().fold(key, |tag, name| tag << 8 | (*name as u128 + 1));
         let mixed = part(first) ^ tag.wrapping_mul(ODD);
         let second = second.map_or(0, part);
         Self(mixed.wrapping_mul(ODD).rotate_left(64) ^ second)
@@ -95,7 +99,7 @@ impl Velocity {
         readings: &mut [Reading],
     ) {
         let counted = plan.kinds.contains(event.kind);
-        match self.records.entry(Place::of(plan.key, first, second)) {
+        match self.records.entry(Place::of(plan, first, second)) {
             Entry::Occupied(mut entry) => {
                 if counted {
                     let before = entry.get().heap_bytes();
@@ -134,7 +138,7 @@ impl Velocity {
         at: Timestamp,
         readings: &mut [Reading],
     ) {
-        match self.records.get(&Place::of(plan.key, first, second)) {
+        match self.records.get(&Place::of(plan, first, second)) {
             Some(record) => Self::read_all(&record, plan, at, readings),
             None => Self::read_all(&Record::default(), plan, at, readings),
         }
@@ -142,7 +146,16 @@ impl Velocity {
 
     fn read_all(record: &Record, plan: &KeyPlan, at: Timestamp, readings: &mut [Reading]) {
         for (index, spec) in &plan.readings {
-            readings[index.0] = record.read(at, spec.span_ms, spec.kinds, spec.measure);
+            let asked = match spec.measure {
+                Measure::Count => Asked::Count,
+                Measure::Sum => Asked::Sum,
+                Measure::Max => Asked::Max,
+                // A plan has a tag for each key that it counts the values of.
+                Measure::Distinct(name) => {
+                    Asked::Distinct(plan.tags.iter().position(|tag| *tag == name).unwrap_or_default())
+                }
+            };
+            readings[index.0] = record.read(at, spec.span_ms, spec.kinds, asked);
         }
     }
 

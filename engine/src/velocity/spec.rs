@@ -67,7 +67,14 @@ pub enum Measure {
     Count,
     /// Sum of their amounts, in minor units of the rule set's base currency.
     Sum,
+    /// The largest of their amounts, in minor units of the rule set's base currency.
+    Max,
+    /// How many different values of another key they carry.
+    Distinct(KeyName),
 }
+
+/// Different keys whose values one record can tell apart.
+pub const TAGS_MAX: usize = 2;
 
 /// One reading that a rule asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +100,9 @@ pub struct KeyPlan {
     pub key: KeyExpr,
     /// Kinds that any reading of this key counts; others are not kept.
     pub kinds: KindSet,
+    /// Keys whose different values are counted, at most [`TAGS_MAX`]. A record belongs to its tags: a rule set that asks
+    /// for others begins anew.
+    pub tags: Vec<KeyName>,
     /// Longest window and the lateness that events may have, ms: older events are forgotten.
     pub horizon_ms: i64,
     /// The readings, with their places.
@@ -107,26 +117,36 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Adds a reading and gives back its place; a reading that is already there keeps its place.
-    pub fn add(&mut self, spec: ReadingSpec) -> ReadingIndex {
+    /// Adds a reading and gives back its place; a reading that is already there keeps its place. `None` where it asks
+    /// for the different values of one key too many.
+    pub fn add(&mut self, spec: ReadingSpec) -> Option<ReadingIndex> {
         let at = match self.keys.iter().position(|plan| plan.key == spec.key) {
             Some(at) => at,
             None => {
-                let plan = KeyPlan { key: spec.key, kinds: spec.kinds, horizon_ms: 0, readings: Vec::new() };
+                let (key, kinds) = (spec.key, spec.kinds);
+                let plan = KeyPlan { key, kinds, tags: Vec::new(), horizon_ms: 0, readings: Vec::new() };
                 self.keys.push(plan);
                 self.keys.len() - 1
             }
         };
         let plan = &mut self.keys[at];
         if let Some((index, _)) = plan.readings.iter().find(|(_, known)| *known == spec) {
-            return *index;
+            return Some(*index);
+        }
+        if let Measure::Distinct(name) = spec.measure
+            && !plan.tags.contains(&name)
+        {
+            if plan.tags.len() == TAGS_MAX {
+                return None;
+            }
+            plan.tags.push(name);
         }
         let index = ReadingIndex(self.readings);
         self.readings += 1;
         plan.kinds = plan.kinds.union(spec.kinds);
         plan.horizon_ms = plan.horizon_ms.max(spec.span_ms + EVENT_LATE_MS_MAX + EVENT_EARLY_MS_MAX);
         plan.readings.push((index, spec));
-        index
+        Some(index)
     }
 
     /// The keys, in the order in which rules first named them.

@@ -3,7 +3,8 @@
 //! A window `w` at time `t` holds the events with `t − w < time ≤ t`. Events may arrive in any order; what a window
 //! holds depends on their times alone.
 
-use super::spec::{KindSet, Measure};
+use super::distinct::{Sketch, Tag, exactly};
+use super::spec::{KindSet, TAGS_MAX};
 use sparr_protocol::codes::Kind;
 use sparr_protocol::time::Timestamp;
 use std::collections::VecDeque;
@@ -24,6 +25,18 @@ pub struct Event {
     pub amount: Option<i64>,
     /// What kind of payment it was.
     pub kind: Kind,
+    /// Values of the keys whose different values are counted; zero where there is none.
+    pub tags: [u32; TAGS_MAX],
+}
+
+/// What is read of the events in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Count,
+    Sum,
+    Max,
+    /// Different values of the key with this place among the record's tags.
+    Distinct(usize),
 }
 
 /// Several old events, known only together.
@@ -34,13 +47,25 @@ struct Pane {
     count: i64,
     /// `None` once any amount in it is unknown.
     sum: Option<i64>,
+    /// `None` once any amount in it is unknown.
+    max: Option<i64>,
     kinds: KindSet,
+    values: [Sketch; TAGS_MAX],
 }
 
 impl Pane {
     fn of(event: Event) -> Self {
         let kinds = KindSet::EMPTY.with(event.kind);
-        Self { first: event.time, last: event.time, count: 1, sum: event.amount, kinds }
+        let Event { time, amount, tags, .. } = event;
+        Self {
+            first: time,
+            last: time,
+            count: 1,
+            sum: amount,
+            max: amount,
+            kinds,
+            values: tags.map(Sketch::of),
+        }
     }
 
     fn merged(self, newer: Self) -> Self {
@@ -49,7 +74,9 @@ impl Pane {
             last: self.last.max(newer.last),
             count: self.count + newer.count,
             sum: self.sum.zip(newer.sum).map(|(ours, theirs)| ours.saturating_add(theirs)),
+            max: self.max.zip(newer.max).map(|(ours, theirs)| ours.max(theirs)),
             kinds: self.kinds.union(newer.kinds),
+            values: std::array::from_fn(|at| self.values[at].union(newer.values[at])),
         }
     }
 }
@@ -78,20 +105,29 @@ pub(super) struct Record {
 impl Record {
     /// Adds an event and forgets what is older than the horizon before the newest one.
     pub(super) fn observe(&mut self, event: Event, horizon_ms: i64) {
-        let place = self.events.iter().rposition(|known| known.time <= event.time).map_or(0, |at| at + 1);
-        self.events.insert(place, event);
-        let newest = self.newest();
+        let newest = self.newest().max(event.time);
         let forgotten = newest.saturating_add_ms(-horizon_ms);
         while self.events.front().is_some_and(|oldest| oldest.time <= forgotten) {
             self.events.pop_front();
         }
         self.panes.retain(|pane| pane.last > forgotten);
-        if self.events.len() > EXACT_EVENTS_MAX {
-            self.panes.extend(self.events.pop_front().map(Pane::of));
-            if self.panes.len() > PANES_MAX {
+        if event.time <= forgotten {
+            return;
+        }
+        // Room is made before it is needed: a table of 64 events never grows to 128.
+        if self.events.len() == EXACT_EVENTS_MAX {
+            if self.panes.len() == PANES_MAX {
                 self.merge_the_least_telling_panes(newest);
             }
+            let is_oldest = self.events.front().is_some_and(|oldest| event.time < oldest.time);
+            let oldest = if is_oldest { Some(event) } else { self.events.pop_front() };
+            self.panes.extend(oldest.map(Pane::of));
+            if is_oldest {
+                return;
+            }
         }
+        let place = self.events.iter().rposition(|known| known.time <= event.time).map_or(0, |at| at + 1);
+        self.events.insert(place, event);
     }
 
     /// Merges the two neighbours whose common span is the smallest share of their age.
@@ -113,31 +149,30 @@ impl Record {
         }
     }
 
-    /// What the window of `span_ms` that ends at `at` holds, of the given kinds.
-    pub(super) fn read(&self, at: Timestamp, span_ms: i64, kinds: KindSet, measure: Measure) -> Reading {
+    /// What the window `(at − span_ms, at]` holds of events of these kinds.
+    pub(super) fn read(&self, at: Timestamp, span_ms: i64, kinds: KindSet, asked: Asked) -> Reading {
         let after = at.saturating_add_ms(-span_ms);
         let inside = |time: Timestamp| after < time && time <= at;
-        let mut total = Some(0i64);
-        let mut exact = true;
-        let mut add = |count: i64, sum: Option<i64>| {
-            let amount = match measure {
-                Measure::Count => Some(count),
-                Measure::Sum => sum,
-            };
-            total = total.zip(amount).map(|(total, amount)| total.saturating_add(amount));
+        let events = || self.events.iter().filter(|event| inside(event.time) && kinds.contains(event.kind));
+        let overlaps = |pane: &&Pane| pane.last > after && pane.first <= at && kinds.intersects(pane.kinds);
+        let panes = || self.panes.iter().filter(overlaps);
+        let total = match asked {
+            Asked::Count => Some(events().count() as i64 + panes().map(|pane| pane.count).sum::<i64>()),
+            Asked::Sum => {
+                let mut amounts = events().map(|event| event.amount).chain(panes().map(|pane| pane.sum));
+                amounts.try_fold(0i64, |sum, amount| Some(sum.saturating_add(amount?)))
+            }
+            Asked::Max => {
+                let mut amounts = events().map(|event| event.amount).chain(panes().map(|pane| pane.max));
+                amounts.try_fold(0i64, |max, amount| Some(max.max(amount?)))
+            }
+            Asked::Distinct(tag) => Some(distinct(tag, events(), panes())),
         };
-        for event in &self.events {
-            if inside(event.time) && kinds.contains(event.kind) {
-                add(1, event.amount);
-            }
-        }
-        for pane in &self.panes {
-            let overlaps = pane.last > after && pane.first <= at && kinds.intersects(pane.kinds);
-            if overlaps {
-                add(pane.count, pane.sum);
-                exact &= inside(pane.first) && inside(pane.last) && kinds.includes(pane.kinds);
-            }
-        }
+        let whole = |pane: &Pane| inside(pane.first) && inside(pane.last) && kinds.includes(pane.kinds);
+        let exact = match asked {
+            Asked::Count | Asked::Sum | Asked::Max => panes().all(whole),
+            Asked::Distinct(_) => panes().next().is_none(),
+        };
         match total {
             None => Reading::Absent,
             Some(total) if exact => Reading::Exact(total),
@@ -156,6 +191,22 @@ impl Record {
     }
 }
 
+/// Different values: exact among the events that are at hand, and never below that with the panes' sketches.
+fn distinct<'a>(
+    tag: usize,
+    events: impl Iterator<Item = &'a Event> + Clone,
+    panes: impl Iterator<Item = &'a Pane>,
+) -> i64 {
+    let value = |event: &Event| -> Tag { event.tags[tag] };
+    let at_hand = exactly::<{ EXACT_EVENTS_MAX + 1 }>(events.clone().map(value));
+    let mut panes = panes.map(|pane| pane.values[tag]).peekable();
+    if panes.peek().is_none() {
+        return at_hand;
+    }
+    let of_events = events.map(|event| Sketch::of(value(event)));
+    of_events.chain(panes).fold(Sketch::default(), Sketch::union).estimate().max(at_hand)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,10 +215,15 @@ mod tests {
     const HOUR_MS: i64 = 3_600_000;
 
     fn event(time_ms: i64, amount: i64) -> Event {
-        Event { time: Timestamp::from_ms(time_ms), amount: Some(amount), kind: Kind::CardPayment }
+        Event {
+            time: Timestamp::from_ms(time_ms),
+            amount: Some(amount),
+            kind: Kind::CardPayment,
+            tags: [0; 2],
+        }
     }
 
-    fn read(record: &Record, at_ms: i64, span_ms: i64, measure: Measure) -> Reading {
+    fn read(record: &Record, at_ms: i64, span_ms: i64, measure: Asked) -> Reading {
         record.read(Timestamp::from_ms(at_ms), span_ms, KindSet::DEFAULT, measure)
     }
 
@@ -184,8 +240,8 @@ mod tests {
             (2 * HOUR_MS, HOUR_MS, 0, 0),
             (2 * HOUR_MS - 1, HOUR_MS, 2, 110),
         ] {
-            assert_eq!(read(&record, at, span, Measure::Count), Reading::Exact(count), "{at} {span}");
-            assert_eq!(read(&record, at, span, Measure::Sum), Reading::Exact(sum), "{at} {span}");
+            assert_eq!(read(&record, at, span, Asked::Count), Reading::Exact(count), "{at} {span}");
+            assert_eq!(read(&record, at, span, Asked::Sum), Reading::Exact(sum), "{at} {span}");
         }
     }
 
@@ -194,9 +250,9 @@ mod tests {
         let mut record = Record::default();
         record.observe(event(0, 5), HOUR_MS);
         record.observe(Event { amount: None, ..event(10, 0) }, HOUR_MS);
-        assert_eq!(read(&record, 10, HOUR_MS, Measure::Sum), Reading::Absent);
-        assert_eq!(read(&record, 10, HOUR_MS, Measure::Count), Reading::Exact(2));
-        assert_eq!(read(&record, 9, HOUR_MS, Measure::Sum), Reading::Exact(5));
+        assert_eq!(read(&record, 10, HOUR_MS, Asked::Sum), Reading::Absent);
+        assert_eq!(read(&record, 10, HOUR_MS, Asked::Count), Reading::Exact(2));
+        assert_eq!(read(&record, 9, HOUR_MS, Asked::Sum), Reading::Exact(5));
     }
 
     #[test]
@@ -220,23 +276,34 @@ mod tests {
             for (step, amount, late) in steps {
                 now += step;
                 let time = if late { (now - 10_000).max(0) } else { now };
-                let event = event(time, amount);
+                // A few different values, and sometimes none.
+                let event = Event { tags: [amount as u32 % 7, 0], ..event(time, amount) };
                 record.observe(event, 60_000);
                 all.push(event);
                 for at in [now, time] {
+                    let within = |e: &&Event| at - span < e.time.ms() && e.time.ms() <= at;
+                    let max = all.iter().filter(within).filter_map(|e| e.amount).max().unwrap_or(0);
+                    let values: std::collections::HashSet<u32> =
+                        all.iter().filter(within).map(|e| e.tags[0]).filter(|tag| *tag != 0).collect();
                     let inside = all.iter().filter(|e| at - span < e.time.ms() && e.time.ms() <= at);
                     let (count, sum) = inside.fold((0, 0), |(count, sum), e| (count + 1, sum + e.amount.unwrap_or(0)));
                     // A window whose start lies before the horizon of the newest event is not asked of a record.
                     if record.newest().ms() - (at - span) > 60_000 { continue; }
-                    for (measure, naive) in [(Measure::Count, count), (Measure::Sum, sum)] {
+                    for (measure, naive) in [(Asked::Count, count), (Asked::Sum, sum), (Asked::Max, max)] {
                         match read(&record, at, span, measure) {
                             Reading::Exact(value) => prop_assert_eq!(value, naive),
                             Reading::Capped(value) => prop_assert!(value >= naive, "{} < {}", value, naive),
                             Reading::Absent => prop_assert!(false, "every amount is known"),
                         }
                     }
+                    match read(&record, at, span, Asked::Distinct(0)) {
+                        Reading::Exact(value) => prop_assert_eq!(value, values.len() as i64),
+                        // A sketch may be off, and is never below what is at hand.
+                        Reading::Capped(value) => prop_assert!(value > 0),
+                        Reading::Absent => prop_assert!(false, "there is always a number"),
+                    }
                     if all.len() <= EXACT_EVENTS_MAX {
-                        prop_assert!(matches!(read(&record, at, span, Measure::Count), Reading::Exact(_)));
+                        prop_assert!(matches!(read(&record, at, span, Asked::Count), Reading::Exact(_)));
                     }
                 }
             }

@@ -14,6 +14,7 @@ pub(crate) const RULES: &[(&str, &str)] = &[
     ("count per customer, 1 h, >= 3", "velocity(card, \"1h\").count >= 3"),
     ("count per customer, 24 h, >= 8", "velocity(card, \"24h\").count >= 8"),
     ("sum per customer, 24 h, > 600.00", "velocity(card, \"24h\").sum > 60000"),
+    ("distinct terminals per customer, 24 h, >= 7", "velocity(card, \"24h\").distinct(terminal) >= 7"),
     ("sum per terminal, 7 d, > 1500.00", "velocity(terminal, \"7d\").sum > 150000"),
     ("count per terminal, 7 d, >= 15", "velocity(terminal, \"7d\").count >= 15"),
 ];

@@ -297,6 +297,7 @@ fn send(
             shown.set_position(tally.answers);
         }
         let telling = response.answer.as_ref().ok().map(|it| (it.outcome, it.reasons.iter().count().min(2)));
+        let telling = telling.filter(|telling| *telling > (Decision::Approve, 0));
         if telling > example.map(|(telling, _)| telling) {
             *example = telling.map(|telling| (telling, number));
         }

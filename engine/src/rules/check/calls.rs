@@ -98,6 +98,7 @@ impl Checker<'_> {
             ("lowerAscii", Some(text), []) => self.with_case(text, function, Case::Lower, at),
             ("upperAscii", Some(text), []) => self.with_case(text, function, Case::Upper, at),
             ("exists" | "all", Some(list), [name, body]) => self.each(function, list, name, body, at),
+            ("distinct", Some(window), [key]) => self.distinct(window, function, key, at),
             _ => self.say_no_such_call(function, target, arguments),
         }
     }

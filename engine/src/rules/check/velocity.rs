@@ -8,7 +8,7 @@ use crate::rules::diagnostic::Code as DiagnosticCode;
 use crate::rules::expression::{Expr, Literal, Place, Syntax, Word};
 use crate::rules::fields::alternatives;
 use crate::rules::ir::{Node, Number};
-use crate::velocity::spec::{KeyExpr, KindSet, Measure, ReadingSpec};
+use crate::velocity::spec::{KeyExpr, KindSet, Measure, ReadingSpec, TAGS_MAX};
 use sparr_protocol::codes::Kind;
 use sparr_protocol::text::nearest;
 
@@ -31,7 +31,10 @@ const KEYS_OF_FIELDS: &[(&str, KeyName)] = &[
     ("person", KeyName::Subject),
 ];
 
-const NOT_YET: [&str; 5] = ["distinct", "declined", "declined_by_sparr", "declined_final", "max"];
+const NOT_YET: [&str; 3] = ["declined", "declined_by_sparr", "declined_final"];
+
+/// What can be read, as help says it.
+const THERE_IS: &str = "there is .count, .sum, .max and .distinct(key)";
 
 /// A key as examples write it: `card`, or `[card, merchant]`.
 pub(in crate::rules) fn parse_key(text: &str) -> Option<KeyExpr> {
@@ -78,28 +81,67 @@ impl Checker<'_> {
         let (measure, kind) = match member.text.as_str() {
             "count" => (Measure::Count, NumberKind::Plain),
             "sum" => (Measure::Sum, NumberKind::Money),
+            "max" => (Measure::Max, NumberKind::Money),
+            "distinct" => {
+                let message = "`.distinct` says of which key: `.distinct(terminal)`";
+                self.say(self.fault(DiagnosticCode::Argument, member.at, message));
+                return None;
+            }
             name if NOT_YET.contains(&name) => {
                 let message = format!("`.{name}` is not in this version");
-                self.say(
-                    self.fault(DiagnosticCode::NotYet, member.at, message).help("there is .count and .sum"),
-                );
+                self.say(self.fault(DiagnosticCode::NotYet, member.at, message).help(THERE_IS));
                 return None;
             }
             name => {
                 let message = format!("a window has no `.{name}`");
                 let diagnostic = self.fault(DiagnosticCode::UnknownFunction, member.at, message);
-                let near = nearest(name, ["count", "sum"].into_iter());
+                let near = nearest(name, ["count", "sum", "max", "distinct"].into_iter());
                 self.say(match near {
                     Some(_) => diagnostic.did_you_mean(near),
-                    None => diagnostic.help("there is .count and .sum"),
+                    None => diagnostic.help(THERE_IS),
                 });
                 return None;
             }
         };
-        let Window { key, kinds, span_ms } = window?;
-        let at = Place { start: operand.at.start, end: member.at.end };
-        let index = self.plan.add(ReadingSpec { key, kinds, span_ms, measure });
+        self.reading(window?, measure, kind, Place { start: operand.at.start, end: member.at.end })
+    }
+
+    fn reading(&mut self, window: Window, measure: Measure, kind: NumberKind, at: Place) -> Option<Typed> {
+        let Window { key, kinds, span_ms } = window;
+        let Some(index) = self.plan.add(ReadingSpec { key, kinds, span_ms, measure }) else {
+            let message = format!(
+                "the different values of a third key are counted for `{}`; there is room for {TAGS_MAX}",
+                key.text()
+            );
+            self.say(self.fault(DiagnosticCode::Argument, at, message));
+            return None;
+        };
         Some(Typed::Number(Node { at, is: Number::Reading(index) }, kind))
+    }
+
+    /// `velocity(…).distinct(terminal)`, the one measure that is written with parentheses.
+    pub(super) fn distinct(&mut self, operand: &Expr, member: &Word, key: &Expr, at: Place) -> Option<Typed> {
+        let window = match &operand.is {
+            Syntax::Call(word, None, arguments) if word.text == "velocity" => {
+                self.velocity_key(word, arguments)
+            }
+            _ => {
+                let message = "`.distinct` is read of a window: velocity(card, \"24h\").distinct(terminal)";
+                self.say(self.fault(DiagnosticCode::UnknownFunction, member.at, message));
+                return None;
+            }
+        };
+        let name = match &key.is {
+            Syntax::Name(name) => KeyName::parse(name),
+            _ => None,
+        };
+        let Some(name) = name else {
+            let keys: Vec<&str> = KeyName::ALL.iter().map(|key| key.name()).collect();
+            let message = format!("`.distinct` takes one of the keys {}", alternatives(&keys));
+            self.say(self.fault(DiagnosticCode::Argument, key.at, message));
+            return None;
+        };
+        self.reading(window?, Measure::Distinct(name), NumberKind::Plain, at)
     }
 
     /// `velocity(…).count()` and its like.
@@ -107,13 +149,13 @@ impl Checker<'_> {
         let name = member.text.as_str();
         let diagnostic = if NOT_YET.contains(&name) {
             let message = format!("`.{name}` is not in this version");
-            self.fault(DiagnosticCode::NotYet, member.at, message).help("there is .count and .sum")
-        } else if matches!(name, "count" | "sum") {
+            self.fault(DiagnosticCode::NotYet, member.at, message).help(THERE_IS)
+        } else if matches!(name, "count" | "sum" | "max") {
             let message = format!("`.{name}` is written without parentheses");
             self.fault(DiagnosticCode::Argument, member.at, message)
         } else {
             let message = format!("a window has no `.{name}`");
-            self.fault(DiagnosticCode::UnknownFunction, member.at, message).help("there is .count and .sum")
+            self.fault(DiagnosticCode::UnknownFunction, member.at, message).help(THERE_IS)
         };
         self.say(diagnostic);
         None
@@ -122,7 +164,7 @@ impl Checker<'_> {
     /// `velocity(…)` alone.
     pub(super) fn say_no_measure(&mut self, word: &Word, arguments: &[Expr], at: Place) -> Option<Typed> {
         self.velocity_key(word, arguments);
-        let message = "say what is read of the window: `.count` or `.sum`";
+        let message = "say what is read of the window: `.count`, `.sum`, `.max` or `.distinct(key)`";
         self.say(self.fault(DiagnosticCode::Argument, at, message));
         None
     }
