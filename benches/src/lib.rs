@@ -1,5 +1,7 @@
 //! What the benchmarks share: an engine's core with flags and the shipped rules, and a stream of messages for it.
 
+pub mod conformance;
+
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::flags::{Raise, Version};
 use sparr_engine::policy::{Policy, Required};

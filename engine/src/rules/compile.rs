@@ -212,6 +212,8 @@ fn number_is(value: &Node<Number>, test: impl Fn(i64) -> bool + Send + Sync + 's
         }
         Number::Constant(..)
         | Number::Size(_)
+        | Number::Calendar(..)
+        | Number::Truncated(_)
         | Number::Negative(_)
         | Number::Arithmetic(..)
         | Number::If(_) => None,
@@ -245,7 +247,7 @@ fn number(node: &Node<Number>) -> AskValue<i64> {
             let index = *index;
             Box::new(move |scene| reading(scene.facts.reading(index)))
         }
-        Number::Size(_) => {
+        Number::Size(_) | Number::Calendar(..) | Number::Truncated(_) => {
             let node = node.clone();
             Box::new(move |scene| node.number(scene))
         }

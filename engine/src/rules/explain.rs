@@ -132,7 +132,11 @@ impl Explainer<'_> {
             Number::Field(_) | Number::Reading(_) | Number::Size(_) => {
                 self.say(node.at, depth, value_text(value));
             }
-            Number::Negative(inner) => {
+            Number::Truncated(fraction) => {
+                self.say(node.at, depth, value_text(value));
+                self.fraction(fraction, depth + 1);
+            }
+            Number::Calendar(_, _, inner) | Number::Negative(inner) => {
                 self.say(node.at, depth, value_text(value));
                 self.number(inner, depth + 1);
             }
@@ -243,7 +247,7 @@ fn unit(node: &Node<Number>) -> Unit {
         Number::Constant(_, unit) => *unit,
         Number::Field(field) if time_reader(*field).is_some() => Unit::Time,
         Number::Field(_) => Unit::Plain,
-        Number::Reading(_) | Number::Size(_) => Unit::Plain,
+        Number::Reading(_) | Number::Size(_) | Number::Calendar(..) | Number::Truncated(_) => Unit::Plain,
         Number::Negative(inner) => unit(inner),
         Number::Arithmetic(operator, pair) => match (unit(&pair[0]), operator, unit(&pair[1])) {
             (Unit::Time, Operator::Subtract, Unit::Time) => Unit::Duration,

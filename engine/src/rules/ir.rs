@@ -3,10 +3,12 @@
 //! A condition is a tree of `&&`, `||`, `!` and choices over **atoms**: comparisons and membership tests that read
 //! the facts. Atoms are equal when they say the same, wherever they stand, so that a set asks each distinct one once.
 
+use super::constant::CalendarPart;
 use super::expression::{Operator, Place, Relation};
 use super::lists::ListIndex;
 use crate::facts::schema::FieldIndex;
 use crate::velocity::spec::ReadingIndex;
+use jiff::tz::TimeZone;
 use regex::Regex;
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -93,9 +95,34 @@ pub(super) enum Number {
     Reading(ReadingIndex),
     /// Characters of a text.
     Size(Box<Node<Text>>),
+    /// Read off the calendar or the clock of a point in time, in a time zone.
+    Calendar(CalendarPart, Zone, Box<Node<Self>>),
+    /// A fraction without what stands behind its point.
+    Truncated(Box<Node<Fraction>>),
     Negative(Box<Node<Self>>),
     Arithmetic(Operator, Box<[Node<Self>; 2]>),
     If(Box<Choice<Self>>),
+}
+
+/// A time zone: equal to what has the same name.
+#[derive(Clone, Debug)]
+pub(super) struct Zone {
+    pub(super) name: Box<str>,
+    pub(super) zone: TimeZone,
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Zone {}
+
+impl Hash for Zone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 /// What a whole number counts, for people.
@@ -267,7 +294,8 @@ impl Visit for Node<Number> {
             Number::Field(field) => visitor.field(*field),
             Number::Reading(index) => visitor.reading(*index),
             Number::Size(text) => text.visit(visitor),
-            Number::Negative(inner) => inner.visit(visitor),
+            Number::Calendar(_, _, inner) | Number::Negative(inner) => inner.visit(visitor),
+            Number::Truncated(fraction) => fraction.visit(visitor),
             Number::Arithmetic(_, pair) => pair.iter().for_each(|part| part.visit(visitor)),
             Number::If(choice) => choice.visit(visitor),
         }

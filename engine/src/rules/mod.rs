@@ -12,6 +12,7 @@
 
 mod check;
 mod compile;
+pub mod constant;
 mod diagnostic;
 mod digest;
 mod evaluate;

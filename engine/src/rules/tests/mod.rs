@@ -5,6 +5,7 @@ mod evaluation;
 mod lists;
 mod loading;
 mod truncation;
+mod yardstick;
 
 use super::{Hits, Loaded, Mode, RuleSet, SourceFile, Sources, load};
 use crate::facts::{Facts, Wanted};
