@@ -11,6 +11,7 @@ mod durations;
 mod fold;
 mod names;
 mod separation;
+mod times;
 mod velocity;
 
 pub(super) use durations::duration_text;
