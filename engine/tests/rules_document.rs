@@ -184,3 +184,26 @@ fn every_condition_that_is_shown_is_one() {
     }
     assert!(conditions >= 30, "{conditions}");
 }
+
+/// Each rule of the collection is written in the cookbook, or listed with the reason why it cannot be.
+#[test]
+fn the_cookbook_accounts_for_every_rule_that_others_wrote() {
+    let unproven = "that the cookbook covers the collected rules";
+    let Some(path) = sparr_protocol::testing::test_data("rules/fraud_rules.jsonl", unproven) else { return };
+    let document = read(&config().join("RULES.md")).text;
+    let written: String = blocks(&document, "yaml").concat();
+    let (_, table) = document.split_once("### What cannot be written").expect("a table");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let mut expressed = 0;
+    for line in std::fs::read_to_string(path).expect("readable").lines() {
+        let rule: serde_json::Value = serde_json::from_str(line).expect("an object");
+        let id = rule["id"].as_str().expect("an id");
+        let named = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == id);
+        let shown = written.lines().any(|line| line.trim_start().starts_with("# ") && named(line));
+        let bands = id == "scl-07";
+        assert!(shown || bands || named(table), "{id}: neither in the cookbook nor among what cannot be written");
+        assert!(!(shown && named(table)), "{id}: both");
+        expressed += usize::from(shown || bands);
+    }
+    assert!(expressed >= 41, "{expressed}");
+}
