@@ -4,11 +4,14 @@ mod check;
 mod columns;
 mod connect;
 mod demo;
+mod explain;
 mod flag;
 mod rows;
+mod schema;
 mod screen;
 mod serve;
 mod summary;
+mod test;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +37,12 @@ enum Command {
     Flag(flag::FlagCommand),
     /// Check rule files without running them
     Check(check::CheckArgs),
+    /// Play the tests of rule files: tables of requests at stated times
+    Test(test::TestArgs),
+    /// Say what each rule makes of a request, part by part
+    Explain(explain::ExplainArgs),
+    /// Print the JSON Schema of rule files, for completion in an editor
+    Schema(schema::SchemaArgs),
     /// Print completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -69,6 +78,9 @@ pub fn run() -> ExitCode {
         Command::Screen(args) => screen::run(&args),
         Command::Flag(command) => flag::run(command),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sparr", &mut std::io::stdout());
             Ok(Ended::Fine)

@@ -226,7 +226,7 @@ fn try_examples(
 }
 
 /// Where the rules stand. Those of a file stand together, in its order.
-fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<Location> {
+fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<(Location, usize)> {
     let files = candidates.chunk_by(|one, other| one.draft.at.file == other.draft.at.file);
     files
         .flat_map(|rules| {
@@ -234,7 +234,15 @@ fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<Location> {
             let positions = file.positions(rules.iter().map(|rule| rule.draft.at.start));
             let location =
                 |at: Position| Location { file: file.name.clone(), line: at.line, column: at.column };
-            positions.into_iter().map(location).collect::<Vec<_>>()
+            let when = |rule: &Candidate<'_>| {
+                let first = rule.draft.when.as_ref().map(|source| source.whole().start);
+                first.unwrap_or(rule.draft.at.start)
+            };
+            // Keys of a rule may stand in any order, but its condition is never above the rule before it.
+            let mut starts: Vec<_> = rules.iter().map(when).collect();
+            starts.sort_unstable();
+            let lines = file.positions(starts.into_iter()).into_iter().map(|at| at.line);
+            positions.into_iter().map(location).zip(lines).collect::<Vec<_>>()
         })
         .collect()
 }
@@ -256,6 +264,7 @@ fn assemble(
     for (at, Candidate { draft, reason, expr, checked, compiled }) in candidates.into_iter().enumerate() {
         let Checked { condition, cost } = checked?;
         let source = draft.when.as_ref()?;
+        let (location, when_line) = locations.next()?;
         let rule = Rule {
             id: draft.id.into(),
             description: draft.description.into(),
@@ -267,8 +276,9 @@ fn assemble(
             kinds: draft.kinds,
             expires: draft.expires.map(|(day, _)| day),
             when: source.text.clone(),
+            when_line,
             cost,
-            location: locations.next()?,
+            location,
             expires_at: draft.expires.map(|(_, at)| at),
             condition,
         };

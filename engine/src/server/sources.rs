@@ -60,13 +60,13 @@ pub fn read(from: &RulesFrom) -> Result<Sources, SourcesError> {
 /// Reads `*.yaml` and `*.yml`, `lists/*.txt` and `lists/*.csv`, and `reasons.toml` from the folder or beside it.
 /// Tests of rules (`*.test.yaml`) are no rules.
 pub fn read_dir(dir: &Path) -> Result<Sources, SourcesError> {
-    let rules = files(dir, &["yaml", "yml"], RULE_FILE_BYTES_MAX, dir)?;
+    let rules = files(dir, &["yaml", "yml"], RULE_FILE_BYTES_MAX, dir, false)?;
     if rules.is_empty() {
         return Err(SourcesError::Empty { dir: dir.to_owned() });
     }
     let lists_dir = dir.join("lists");
     let lists = if lists_dir.is_dir() {
-        files(&lists_dir, &["txt", "csv"], LIST_FILE_BYTES_MAX, dir)?
+        files(&lists_dir, &["txt", "csv"], LIST_FILE_BYTES_MAX, dir, false)?
     } else {
         Vec::new()
     };
@@ -81,11 +81,22 @@ pub fn read_dir(dir: &Path) -> Result<Sources, SourcesError> {
     Ok(Sources { rules, lists, reasons })
 }
 
+/// Reads the tests of rules, `*.test.yaml`, of the folder and of its folder `tests`.
+pub fn read_tests(dir: &Path) -> Result<Sources, SourcesError> {
+    let mut rules = files(dir, &["yaml", "yml"], RULE_FILE_BYTES_MAX, dir, true)?;
+    let inner = dir.join("tests");
+    if inner.is_dir() {
+        rules.extend(files(&inner, &["yaml", "yml"], RULE_FILE_BYTES_MAX, &inner, true)?);
+    }
+    Ok(Sources { rules, lists: Vec::new(), reasons: shipped::reasons() })
+}
+
 fn files(
     dir: &Path,
     extensions: &[&str],
     bytes_max: usize,
     root: &Path,
+    tests: bool,
 ) -> Result<Vec<SourceFile>, SourcesError> {
     let failed = |error| SourcesError::Io { path: dir.to_owned(), error };
     let mut paths = Vec::new();
@@ -93,7 +104,7 @@ fn files(
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let wanted = path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e));
-        if wanted && !name.starts_with('.') && !name.contains(".test.") {
+        if wanted && !name.starts_with('.') && name.contains(".test.") == tests {
             paths.push(path);
         }
     }

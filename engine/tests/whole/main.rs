@@ -12,6 +12,7 @@ mod real_rows;
 mod reload;
 mod repeats;
 mod required;
+mod rule_commands;
 mod stopping;
 mod support;
 mod tidy;
