@@ -236,6 +236,8 @@ pub(super) trait Visitor {
     fn field(&mut self, _: FieldIndex) {}
     /// A velocity reading.
     fn reading(&mut self, _: ReadingIndex) {}
+    /// A calculation that may fail.
+    fn calculation(&mut self) {}
 }
 
 /// What a visitor can be taken through.
@@ -294,9 +296,18 @@ impl Visit for Node<Number> {
             Number::Field(field) => visitor.field(*field),
             Number::Reading(index) => visitor.reading(*index),
             Number::Size(text) => text.visit(visitor),
-            Number::Calendar(_, _, inner) | Number::Negative(inner) => inner.visit(visitor),
-            Number::Truncated(fraction) => fraction.visit(visitor),
-            Number::Arithmetic(_, pair) => pair.iter().for_each(|part| part.visit(visitor)),
+            Number::Calendar(_, _, inner) | Number::Negative(inner) => {
+                visitor.calculation();
+                inner.visit(visitor);
+            }
+            Number::Truncated(fraction) => {
+                visitor.calculation();
+                fraction.visit(visitor);
+            }
+            Number::Arithmetic(_, pair) => {
+                visitor.calculation();
+                pair.iter().for_each(|part| part.visit(visitor));
+            }
             Number::If(choice) => choice.visit(visitor),
         }
     }

@@ -288,6 +288,7 @@ fn assemble(
         exprs.push(expr?);
         places.push(draft.at);
     }
+    gates.build(&live.program);
     lint::duplicates(&rules, &places, report);
     lint::unused(&library, report);
     let mut forms: Vec<_> = rules.iter().zip(&exprs).collect();

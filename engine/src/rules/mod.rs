@@ -21,6 +21,7 @@ mod explain;
 mod expression;
 mod fields;
 mod file;
+mod index;
 mod interpret;
 mod ir;
 mod lint;

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod evaluation;
+mod indexed;
 mod lists;
 mod loading;
 mod truncation;
