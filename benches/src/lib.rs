@@ -1,12 +1,13 @@
 //! What the benchmarks share: an engine's core with flags and the shipped rules, and a stream of messages for it.
 
 pub mod conformance;
+pub mod rules;
 
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::flags::{Raise, Version};
 use sparr_engine::policy::{Policy, Required};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
-use sparr_engine::rules::{self, SourceFile, Sources};
+use sparr_engine::rules::{self as engine_rules, SourceFile, Sources};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
 use sparr_loadgen::workload::{Population, Workload, personal_number};
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind, Wish};
@@ -88,7 +89,7 @@ pub fn core(flags: u64) -> State {
         let pseudonym = state.keyring.current(ValueKind::Subject, subject.canonical());
         state.stores.flags.raise(pseudonym, member, Raise { version, record: [0; 32], terms });
     }
-    let Some(set) = rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
+    let Some(set) = engine_rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
     state.activate(set, MOMENT);
     state.set_ready(true);
     state

@@ -84,6 +84,7 @@ codes! {
     Personal = "E035" Error "a personal value, of which a rule may only ask whether it is there",
     Separation = "E036" Error "a decline because a person asked for protection",
     OnlyPersonal = "E037" Error "a decline because of personal attributes alone",
+    Unsatisfiable = "E038" Error "a condition that contradicts itself",
     Example = "E040" Error "an example that the rule does not agree with",
     ExampleForm = "E041" Error "an example that is no request",
     Test = "E042" Error "a request of a test that comes out otherwise",
@@ -97,6 +98,7 @@ codes! {
     DuplicateCondition = "W007" Warning "two rules with the same condition",
     NoDescription = "W008" Warning "a rule without a description",
     NoRules = "W009" Warning "a set without rules",
+    Covered = "W010" Warning "a rule that an earlier rule covers",
 }
 
 /// A stretch of a file with what is to be said of it.

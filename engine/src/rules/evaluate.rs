@@ -87,7 +87,8 @@ struct Group {
 
 impl Group {
     fn add(&mut self, gate: Gate, condition: &Condition) {
-        self.builder.add(self.gates.len(), gate.kinds, condition);
+        let plain = gate.rollout.is_none() && gate.until == Timestamp::from_ms(i64::MAX);
+        self.builder.add(self.gates.len(), gate.rule, plain, gate.kinds, condition);
         self.gates.push(gate);
     }
 }
@@ -213,16 +214,22 @@ impl RuleSet {
         // The terms of a rule stand together: one that hit or failed is not asked again.
         let mut done = usize::MAX;
         for term in group.index.terms(alive) {
-            let gate = &group.gates[term.gate as usize];
-            if gate.rule == done || !gate.opens(&mut payer, now) {
+            let rule = term.rule as usize;
+            if rule == done {
                 continue;
             }
-            done = gate.rule;
-            let truth =
-                if term.sure { Truth::True } else { self.program.truth(gate.condition, scene, answers) };
-            match truth {
-                Truth::True => hits.push(gate.rule),
-                Truth::Error(_) => errors.push(gate.rule),
+            let gate = &group.gates[term.gate as usize];
+            if !term.plain && !gate.opens(&mut payer, now) {
+                continue;
+            }
+            done = rule;
+            if term.sure {
+                hits.push(rule);
+                continue;
+            }
+            match self.program.truth(gate.condition, scene, answers) {
+                Truth::True => hits.push(rule),
+                Truth::Error(_) => errors.push(rule),
                 Truth::False | Truth::Absent => {}
             }
         }

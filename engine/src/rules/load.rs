@@ -7,6 +7,8 @@ use super::evaluate::Gates;
 use super::example::Stage;
 use super::expression::{self, Expr};
 use super::file::{self, Draft, RuleFile};
+use super::index::contradicts;
+use super::ir::Test;
 use super::lists::{Library, Lists};
 use super::reasons::{self, ReasonTable};
 use super::set::{Location, Mode, Rule, RuleSet, set_cost};
@@ -90,6 +92,7 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
     if errors(report) == before {
         try_examples(&candidates, &workshop, &lists, report);
     }
+    check_contradictions(&candidates, &workshop, report);
     check_bounds(&candidates, &workshop.live, report);
     if candidates.is_empty() && errors(report) == 0 {
         // Nothing would ever be objected to but what people's flags ask for. Where no file says so in words, a folder
@@ -198,6 +201,20 @@ fn check_bounds(candidates: &[Candidate<'_>], live: &Group, report: &mut Vec<Dia
     bound(set_cost(&live.program, evaluated) as usize, SET_COST_MAX as usize, "distinct questions and rules");
 }
 
+/// No condition can be false whatever the request is.
+fn check_contradictions(candidates: &[Candidate<'_>], workshop: &Workshop, report: &mut Vec<Diagnostic>) {
+    for Candidate { draft, checked, .. } in candidates {
+        let (Some(source), Some(Checked { condition, .. })) = (&draft.when, checked) else { continue };
+        let group = if draft.mode == Mode::Off { &workshop.parked } else { &workshop.live };
+        if !matches!(condition.is, Test::Constant(_)) && contradicts(condition, &group.program) {
+            let message = format!("the condition of `{}` contradicts itself: it can never hold", draft.id);
+            report.push(Diagnostic::new(Code::Unsatisfiable, source.whole(), message).help(
+                "what is joined by `&&` must be able to hold at the same time; \"or\" is written `||`",
+            ));
+        }
+    }
+}
+
 /// Every example against its own rule, by the closures that will decide.
 fn try_examples(
     candidates: &[Candidate<'_>],
@@ -290,6 +307,7 @@ fn assemble(
     }
     gates.build(&live.program);
     lint::duplicates(&rules, &places, report);
+    lint::covered(&rules, &places, report);
     lint::unused(&library, report);
     let mut forms: Vec<_> = rules.iter().zip(&exprs).collect();
     let mut used: Vec<_> = library.used().collect();

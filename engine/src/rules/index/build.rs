@@ -3,7 +3,7 @@
 use super::possible::{
     Possible, Subject, at_code, at_number, at_text, atoms, can_fail, codes, possible, starts, terms, texts,
 };
-use super::{Dimension, Index, Lookup, Term};
+use super::{DIMENSIONS_MAX, Dimension, Index, LANES, Lookup, Term};
 use crate::rules::compile::{Program, number};
 use crate::rules::ir::{Atom, Condition, Node, Test};
 use crate::rules::truth::{Fault, Truth};
@@ -16,12 +16,11 @@ use std::cell::Cell;
 /// Stretches of one value at most: finer ones are put together, and what they decide is asked again.
 const STRETCHES_MAX: usize = 256;
 
-/// Values with tables at most.
-const DIMENSIONS_MAX: usize = 192;
-
 /// A term on its way.
 struct Draft {
     gate: u32,
+    rule: u32,
+    plain: bool,
     kinds: KindSet,
     condition: Condition,
     /// What its atoms are about, in their order, by number.
@@ -67,7 +66,14 @@ pub(in crate::rules) struct Builder {
 
 impl Builder {
     /// Adds the rule behind a gate.
-    pub(in crate::rules) fn add(&mut self, gate: usize, kinds: KindSet, condition: &Condition) {
+    pub(in crate::rules) fn add(
+        &mut self,
+        gate: usize,
+        rule: usize,
+        plain: bool,
+        kinds: KindSet,
+        condition: &Condition,
+    ) {
         for term in terms(condition) {
             let mut about = Vec::new();
             let mut open = false;
@@ -86,13 +92,21 @@ impl Builder {
             let at = condition.at;
             let parts: Vec<Condition> = term.into_iter().cloned().collect();
             let condition = Node { at, is: Test::All(parts) };
-            self.drafts.push(Draft { gate: gate as u32, kinds, condition, about, open });
+            self.drafts.push(Draft {
+                gate: gate as u32,
+                rule: rule as u32,
+                plain,
+                kinds,
+                condition,
+                about,
+                open,
+            });
         }
     }
 
     /// Makes the tables.
     pub(in crate::rules) fn build(self, program: &Program) -> Index {
-        let words = self.drafts.len().div_ceil(64);
+        let words = self.drafts.len().div_ceil(64).next_multiple_of(LANES);
         let mut users: Vec<Vec<usize>> = vec![Vec::new(); self.subjects.len()];
         for (at, draft) in self.drafts.iter().enumerate() {
             for subject in &draft.about {
@@ -113,9 +127,10 @@ impl Builder {
         chosen.truncate(DIMENSIONS_MAX);
         let mut exact = vec![false; self.subjects.len()];
         let mut dimensions = Vec::with_capacity(chosen.len());
+        let mut rows = Vec::new();
         for (subject, number) in chosen {
             let uses = Uses { number: *number, users: &users[*number], drafts: &self.drafts, words };
-            if let Some((dimension, is_exact)) = uses.dimension(subject, program) {
+            if let Some((dimension, is_exact)) = uses.dimension(subject, program, &mut rows) {
                 dimensions.push(dimension);
                 exact[*number] = is_exact;
             }
@@ -129,9 +144,34 @@ impl Builder {
             }
         }
         let sure = |draft: &Draft| !draft.open && draft.about.iter().all(|subject| exact[*subject]);
-        let terms = self.drafts.iter().map(|draft| Term { gate: draft.gate, sure: sure(draft) }).collect();
-        Index { words, terms, kinds, dimensions }
+        let terms = self
+            .drafts
+            .iter()
+            .map(|draft| Term { gate: draft.gate, rule: draft.rule, plain: draft.plain, sure: sure(draft) })
+            .collect();
+        Index { words, rows, terms, kinds, dimensions }
     }
+}
+
+/// Whether no request can make a condition hold, whatever is absent: for some value that it asks about, none will do.
+///
+/// What two values have to do with each other is not looked at, so not every contradiction is found.
+pub(in crate::rules) fn contradicts(condition: &Condition, program: &Program) -> bool {
+    let mut builder = Builder::default();
+    builder.add(0, 0, true, KindSet::EMPTY, condition);
+    builder.drafts.iter().enumerate().all(|(at, draft)| {
+        builder.subjects.iter().any(|(subject, number)| {
+            let uses = Uses { number: *number, users: &[at], drafts: &builder.drafts, words: LANES };
+            let mut rows = Vec::new();
+            // A table that was not made says nothing.
+            draft.about.contains(number)
+                && uses.dimension(subject, program, &mut rows).is_some_and(|(dimension, _)| {
+                    // The last row is that of a value whose calculation failed: that holds nothing either.
+                    let mut rows = rows.chunks(LANES).take(dimension.stretches + 1);
+                    rows.all(|row| row[at / 64] >> (at % 64) & 1 == 0)
+                })
+        })
+    })
 }
 
 /// The terms that ask about one subject.
@@ -144,7 +184,12 @@ struct Uses<'u> {
 
 impl Uses<'_> {
     /// The table of the subject, and whether its stretches are as fine as the atoms.
-    fn dimension(&self, subject: &Subject, program: &Program) -> Option<(Dimension, bool)> {
+    fn dimension(
+        &self,
+        subject: &Subject,
+        program: &Program,
+        rows: &mut Vec<u64>,
+    ) -> Option<(Dimension, bool)> {
         let Self { number: this, users, drafts, words } = *self;
         let matters = |at: usize, truth: &dyn Fn(&Atom) -> Truth| drafts[at].matters(this, truth);
         let own = |at: usize| drafts[at].own(this);
@@ -256,7 +301,9 @@ impl Uses<'_> {
                 }
             }
         }
-        Some((Dimension { lookup, rows: table.rows.into(), stretches }, exact))
+        let begins = rows.len();
+        rows.extend_from_slice(&table.rows);
+        Some((Dimension { lookup, begins, stretches }, exact))
     }
 }
 

@@ -19,7 +19,13 @@ use super::truth::{Lack, Truth};
 use hashbrown::HashMap;
 use sparr_protocol::codes::Kind;
 
-pub(super) use build::Builder;
+pub(super) use build::{Builder, contradicts};
+
+/// Words that are put together at once, in registers.
+const LANES: usize = 8;
+
+/// Values with tables at most.
+const DIMENSIONS_MAX: usize = 192;
 
 /// What a value is looked up by.
 enum Lookup {
@@ -36,8 +42,8 @@ enum Lookup {
 /// One value, with the terms that may matter for each stretch of its range.
 struct Dimension {
     lookup: Lookup,
-    /// Rows of words: the stretches, then *absent*, then *failed*.
-    rows: Box<[u64]>,
+    /// Where its rows begin among those of all: the stretches, then *absent*, then *failed*.
+    begins: usize,
     stretches: usize,
 }
 
@@ -46,6 +52,10 @@ struct Dimension {
 pub(super) struct Term {
     /// Place of the rule's gate among those of its mode.
     pub(super) gate: u32,
+    /// Place of the rule in its set.
+    pub(super) rule: u32,
+    /// Whether the gate stands open for everybody and always, but for the kind of payment.
+    pub(super) plain: bool,
     /// Whether the rows decide it alone.
     pub(super) sure: bool,
 }
@@ -53,7 +63,10 @@ pub(super) struct Term {
 /// The terms of all rules of one mode.
 #[derive(Default)]
 pub(super) struct Index {
+    /// Words of a row: a multiple of [`LANES`].
     words: usize,
+    /// The rows of all dimensions.
+    rows: Vec<u64>,
     terms: Vec<Term>,
     /// By the number of a kind: the terms of rules that are for it.
     kinds: Vec<Box<[u64]>>,
@@ -73,12 +86,21 @@ impl Index {
         alive.clear();
         let Some(first) = self.kinds.get(usize::from(kind.wire())) else { return };
         alive.extend_from_slice(first);
-        for dimension in &self.dimensions {
-            let row = dimension.row(scene, program, answers);
-            let row = &dimension.rows[row * self.words..][..self.words];
-            for (alive, row) in alive.iter_mut().zip(row) {
-                *alive &= row;
+        let mut rows = [0; DIMENSIONS_MAX];
+        for (row, dimension) in rows.iter_mut().zip(&self.dimensions) {
+            *row = dimension.begins + dimension.row(scene, program, answers) * self.words;
+        }
+        let rows = &rows[..self.dimensions.len()];
+        let (chunks, _) = alive.as_chunks_mut::<LANES>();
+        for (at, chunk) in chunks.iter_mut().enumerate() {
+            let mut lanes = *chunk;
+            for row in rows {
+                let row = &self.rows[row + at * LANES..][..LANES];
+                for (lane, bits) in lanes.iter_mut().zip(row) {
+                    *lane &= bits;
+                }
             }
+            *chunk = lanes;
         }
     }
 
