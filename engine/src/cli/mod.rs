@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod flag;
 mod rows;
+mod rules;
 mod schema;
 mod screen;
 mod serve;
@@ -43,6 +44,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of rule files, for completion in an editor
     Schema(schema::SchemaArgs),
+    /// History of rule sets; approve a staged one, go back to an earlier one
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Print completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -79,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Flag(command) => flag::run(command),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Rules(command) => rules::run(command),
         Command::Schema(args) => schema::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions { shell } => {

@@ -5,7 +5,7 @@ use super::shipped;
 use crate::limits::{LIST_FILE_BYTES_MAX, RULE_FILE_BYTES_MAX};
 use crate::rules::{SourceFile, Sources};
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Why rule files cannot be read.
@@ -34,6 +34,12 @@ pub enum SourcesError {
         bytes: u64,
         /// The largest size.
         max: usize,
+    },
+    /// Written to while it was read: what was read may be half of each.
+    #[error("{}: changed while it was read", path.display())]
+    Changed {
+        /// Which.
+        path: PathBuf,
     },
     /// Not UTF-8.
     #[error("{}: not UTF-8", path.display())]
@@ -131,6 +137,17 @@ fn read_text(path: &Path, bytes_max: usize) -> Result<String, SourcesError> {
     if metadata.len() > bytes_max as u64 {
         return Err(SourcesError::TooLarge { path: path.to_owned(), bytes: metadata.len(), max: bytes_max });
     }
-    let bytes = fs::read(path).map_err(failed)?;
+    let file = fs::File::open(path).map_err(failed)?;
+    let before = file.metadata().map_err(failed)?;
+    if !before.is_file() {
+        return Err(SourcesError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::with_capacity(before.len().min(bytes_max as u64) as usize);
+    (&file).take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let after = file.metadata().map_err(failed)?;
+    let written = before.len() != after.len() || before.modified().ok() != after.modified().ok();
+    if written || bytes.len() as u64 != after.len() {
+        return Err(SourcesError::Changed { path: path.to_owned() });
+    }
     String::from_utf8(bytes).map_err(|_| SourcesError::NotText { path: path.to_owned() })
 }

@@ -13,6 +13,7 @@ mod reload;
 mod repeats;
 mod required;
 mod rule_commands;
+mod rule_sets;
 mod stopping;
 mod support;
 mod tidy;
