@@ -1,10 +1,13 @@
 //! What the benchmarks share: an engine's core with flags and the shipped rules, and a stream of messages for it.
 
+pub mod conformance;
+pub mod rules;
+
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::flags::{Raise, Version};
 use sparr_engine::policy::{Policy, Required};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
-use sparr_engine::rules::{self, SourceFile, Sources};
+use sparr_engine::rules::{self as engine_rules, SourceFile, Sources};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
 use sparr_loadgen::people::{Population, personal_number};
 use sparr_loadgen::workload::Workload;
@@ -97,7 +100,7 @@ pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
         let pseudonym = state.keyring.current(ValueKind::Subject, subject.canonical());
         state.stores.flags.raise(pseudonym, member, Raise { version, record: [0; 32], terms });
     }
-    let Some(set) = rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
+    let Some(set) = engine_rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
     state.activate(set, MOMENT);
     state.set_ready(true);
     state

@@ -27,6 +27,32 @@ pub struct Explanation {
     summary: String,
 }
 
+/// What each rule that applies to a message made of it, hit or not.
+pub(crate) fn every_rule(
+    message: &[u8],
+    moment: Moment,
+    state: &State,
+    rules: &ActiveRules,
+) -> Result<Vec<RuleExplanation>, NotScreened> {
+    let now = state.now(moment);
+    let request = Request::parse(message, &state.keyring, moment.today, now)?;
+    let wanted = wanted(state, rules);
+    let mut readings = vec![Reading::Absent; wanted.plan.readings()];
+    let (stores, keyring) = (&state.stores, &state.keyring);
+    let facts = Facts::gather(&request, stores, &wanted, keyring, now, Gathering::Peek, &mut readings);
+    Ok(rules.set.explain(&facts, now))
+}
+
+fn wanted<'a>(state: &State, rules: &'a ActiveRules) -> Wanted<'a> {
+    Wanted {
+        plan: rules.set.plan(),
+        observed_since: &rules.observed_since,
+        rates: rules.set.rates(),
+        zone: rules.set.zone(),
+        began: state.began(),
+    }
+}
+
 /// Explains a message of kind [`Screen`](sparr_protocol::frame::MessageKind::Screen).
 pub fn explain(
     message: &[u8],
@@ -37,13 +63,7 @@ pub fn explain(
 ) -> Result<Explanation, NotScreened> {
     let now = state.now(moment);
     let request = Request::parse(message, &state.keyring, moment.today, now)?;
-    let wanted = Wanted {
-        plan: rules.set.plan(),
-        observed_since: &rules.observed_since,
-        rates: rules.set.rates(),
-        zone: rules.set.zone(),
-        began: state.began(),
-    };
+    let wanted = wanted(state, rules);
     let mut readings = vec![Reading::Absent; wanted.plan.readings()];
     let (stores, keyring) = (&state.stores, &state.keyring);
     let facts = Facts::gather(&request, stores, &wanted, keyring, now, Gathering::Peek, &mut readings);

@@ -77,4 +77,5 @@ pub mod screen;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod state;
+pub mod trial;
 pub mod velocity;

@@ -45,6 +45,9 @@ pub const RULE_FILE_BYTES_MAX: usize = 4 << 20;
 /// Largest list file, bytes.
 pub const LIST_FILE_BYTES_MAX: usize = 256 << 20;
 
+/// Steps that the evaluation of one constant expression may take.
+pub const CONSTANT_STEPS_MAX: u32 = 65_536;
+
 /// Static cost that one rule may have, in atoms.
 pub const RULE_COST_MAX: u32 = 4_096;
 

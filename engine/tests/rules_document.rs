@@ -7,7 +7,8 @@ use sparr_engine::limits::{
     EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, PATTERN_BYTES_MAX, READINGS_MAX, RULE_COST_MAX, RULES_MAX,
 };
 use sparr_engine::request::KeyName;
-use sparr_engine::rules::{Code, Diagnostic, SourceFile, Sources, load};
+use sparr_engine::rules::{Code, Diagnostic, SourceFile, Sources, load, table};
+use sparr_engine::trial::Trial;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -145,6 +146,16 @@ fn every_rule_that_is_shown_loads_and_agrees_with_its_examples() {
     let shown = blocks(&document, "yaml");
     assert!(shown.len() >= 10, "{}", shown.len());
     for (at, text) in shown.iter().enumerate() {
+        if text.starts_with("tests:") {
+            let file = SourceFile { name: format!("block {}", at + 1), text: text.clone() };
+            let tests = Sources { rules: vec![file], ..shipped() };
+            let (tables, mut findings) = table::read(&tests);
+            for table in &tables {
+                Trial::new(load(&shipped()).set.expect("shipped")).play(table, &mut findings);
+            }
+            assert_eq!(said(&findings, &tests), "", "{text}");
+            continue;
+        }
         let mut rules = vec![SourceFile { name: format!("block {}", at + 1), text: text.clone() }];
         if !text.contains("rules:") {
             rules.push(read(&config().join("rules/shops.yaml")));
@@ -184,4 +195,31 @@ fn every_condition_that_is_shown_is_one() {
         }
     }
     assert!(conditions >= 30, "{conditions}");
+}
+
+/// Each rule of the collection is written in the cookbook, or listed with the reason why it cannot be.
+#[test]
+fn the_cookbook_accounts_for_every_rule_that_others_wrote() {
+    let unproven = "that the cookbook covers the collected rules";
+    let Some(path) = sparr_protocol::testing::test_data("rules/fraud_rules.jsonl", unproven) else { return };
+    let document = read(&config().join("RULES.md")).text;
+    let written: String = blocks(&document, "yaml").concat();
+    let (_, table) = document.split_once("### What cannot be written").expect("a table");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let mut expressed = 0;
+    for line in std::fs::read_to_string(path).expect("readable").lines() {
+        let rule: serde_json::Value = serde_json::from_str(line).expect("an object");
+        let id = rule["id"].as_str().expect("an id");
+        let named =
+            |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == id);
+        let shown = written.lines().any(|line| line.trim_start().starts_with("# ") && named(line));
+        let bands = id == "scl-07";
+        assert!(
+            shown || bands || named(table),
+            "{id}: neither in the cookbook nor among what cannot be written"
+        );
+        assert!(!(shown && named(table)), "{id}: both");
+        expressed += usize::from(shown || bands);
+    }
+    assert!(expressed >= 41, "{expressed}");
 }

@@ -1,7 +1,7 @@
 //! `sparr check`: every error of every rule file at once, without running any of them.
 
 use super::{CannotRun, Ended, Outcome};
-use crate::rules;
+use crate::rules::{self, Diagnostic, Sources};
 use crate::server::sources;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal as _;
@@ -26,7 +26,7 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// With the place in the file and a caret
     Text,
     /// One JSON object a line
@@ -35,20 +35,24 @@ enum Format {
     Github,
 }
 
+impl Format {
+    /// A finding in this format; in colours on a terminal.
+    pub(crate) fn render(self, finding: &Diagnostic, sources: &Sources) -> String {
+        match self {
+            Self::Text if std::io::stdout().is_terminal() => finding.render_coloured(sources),
+            Self::Text => finding.render_plain(sources),
+            Self::Json => finding.render_json(sources),
+            Self::Github => finding.render_github(sources),
+        }
+    }
+}
+
 /// Checks a folder.
 pub(crate) fn run(args: &CheckArgs) -> Outcome {
     let sources = sources::read_dir(&args.dir)?;
     let loaded = rules::load(&sources);
     for diagnostic in &loaded.diagnostics {
-        println!(
-            "{}",
-            match args.format {
-                Format::Text if std::io::stdout().is_terminal() => diagnostic.render_coloured(&sources),
-                Format::Text => diagnostic.render_plain(&sources),
-                Format::Json => diagnostic.render_json(&sources),
-                Format::Github => diagnostic.render_github(&sources),
-            }
-        );
+        println!("{}", args.format.render(diagnostic, &sources));
     }
     let errors = loaded.diagnostics.iter().filter(|diagnostic| args.strict || diagnostic.is_error()).count();
     let warnings = loaded.diagnostics.len() - errors;

@@ -4,9 +4,13 @@ mod backtest;
 mod check;
 mod connect;
 mod demo;
+mod explain;
 mod flag;
+mod rules;
+mod schema;
 mod screen;
 mod serve;
+mod test;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +38,15 @@ enum Command {
     Check(check::CheckArgs),
     /// Run rule files over recorded requests
     Backtest(backtest::BacktestArgs),
+    /// Play the tests of rule files: tables of requests at stated times
+    Test(test::TestArgs),
+    /// Say what each rule makes of a request, part by part
+    Explain(explain::ExplainArgs),
+    /// Print the JSON Schema of rule files, for completion in an editor
+    Schema(schema::SchemaArgs),
+    /// History of rule sets; approve a staged one, go back to an earlier one
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     /// Print completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -70,6 +83,10 @@ pub fn run() -> ExitCode {
         Command::Flag(command) => flag::run(command),
         Command::Check(args) => check::run(&args),
         Command::Backtest(args) => backtest::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Rules(command) => rules::run(command),
+        Command::Schema(args) => schema::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sparr", &mut std::io::stdout());
             Ok(Ended::Fine)

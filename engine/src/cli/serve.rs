@@ -36,6 +36,9 @@ pub(crate) struct ServeArgs {
     /// Folder of rule files [default: config/rules where it is there, else the shipped rules]
     #[arg(long, value_name = "DIR", env = "SPARR_RULES")]
     rules: Option<PathBuf>,
+    /// When rules that load begin to decide: `reload` [default], `watch` (when a file changes) or `approve`
+    #[arg(long, value_name = "WHEN")]
+    activation: Option<String>,
     /// The member whose engine this is
     #[arg(long, value_name = "NAME", env = "SPARR_MEMBER")]
     member: Option<String>,
@@ -56,6 +59,7 @@ pub(crate) fn run(args: ServeArgs) -> Outcome {
         listen: args.listen,
         admin: args.admin,
         rules: args.rules,
+        activation: args.activation,
         member: args.member,
         clock: args.clock,
         workers: args.workers,

@@ -1,6 +1,8 @@
 //! From hits to a decision: the strictest of every enforced hit, the summed score, and the floor.
 
 mod floor;
+#[cfg(test)]
+mod laws;
 
 pub use floor::{FLAG_DENY, FLAG_VERIFY, FLAG_VERIFY_UNAVAILABLE, Floor, VerifyUnavailable};
 

@@ -12,10 +12,10 @@ use hashbrown::HashMap;
 use sparr_protocol::time::Timestamp;
 
 /// A question as a closure.
-type Ask<T> = Box<dyn Fn(Scene<'_>) -> T + Send + Sync>;
+pub(super) type Ask<T> = Box<dyn Fn(Scene<'_>) -> T + Send + Sync>;
 
 /// A number as a closure.
-type AskValue<T> = Ask<Result<T, Lack>>;
+pub(super) type AskValue<T> = Ask<Result<T, Lack>>;
 
 /// A condition over numbers of atoms.
 enum Step {
@@ -38,13 +38,21 @@ pub(super) struct Program {
 
 /// What the atoms of a program came to for one request; kept from request to request for its memory.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Vec<Option<Truth>>);
+pub(super) struct Answers {
+    known: Vec<(u32, Truth)>,
+    /// Answers of another round are forgotten.
+    round: u32,
+}
 
 impl Answers {
     /// Forgets everything, for a program of so many atoms.
     pub(super) fn reset(&mut self, program: &Program) {
-        self.0.clear();
-        self.0.resize(program.asks.len(), None);
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 || self.known.len() != program.asks.len() {
+            self.known.clear();
+            self.known.resize(program.asks.len(), (0, Truth::Absent));
+            self.round = 1;
+        }
     }
 }
 
@@ -66,13 +74,26 @@ impl Program {
         self.run(&self.conditions[condition], scene, answers)
     }
 
+    /// The number of an atom that some condition asks.
+    pub(super) fn number_of(&self, atom: &Atom) -> Option<usize> {
+        self.places.get(atom).copied()
+    }
+
+    /// What an atom comes to, asked at most once.
+    pub(super) fn answer(&self, atom: usize, scene: Scene<'_>, answers: &mut Answers) -> Truth {
+        let (round, known) = answers.known[atom];
+        if round == answers.round {
+            return known;
+        }
+        let truth = self.asks[atom](scene);
+        answers.known[atom] = (answers.round, truth);
+        truth
+    }
+
     fn run(&self, step: &Step, scene: Scene<'_>, answers: &mut Answers) -> Truth {
         match step {
             Step::Constant(holds) => (*holds).into(),
-            Step::Atom(at) => match answers.0[*at] {
-                Some(truth) => truth,
-                None => *answers.0[*at].insert(self.asks[*at](scene)),
-            },
+            Step::Atom(at) => self.answer(*at, scene, answers),
             Step::Not(inner) => self.run(inner, scene, answers).not(),
             Step::All(terms) => {
                 let mut all = Truth::True;
@@ -212,6 +233,8 @@ fn number_is(value: &Node<Number>, test: impl Fn(i64) -> bool + Send + Sync + 's
         }
         Number::Constant(..)
         | Number::Size(_)
+        | Number::Calendar(..)
+        | Number::Truncated(_)
         | Number::Negative(_)
         | Number::Arithmetic(..)
         | Number::If(_) => None,
@@ -228,7 +251,7 @@ fn number_is(value: &Node<Number>, test: impl Fn(i64) -> bool + Send + Sync + 's
 }
 
 /// A number as a closure.
-fn number(node: &Node<Number>) -> AskValue<i64> {
+pub(super) fn number(node: &Node<Number>) -> AskValue<i64> {
     match &node.is {
         Number::Constant(value, _) => {
             let value = *value;
@@ -245,7 +268,7 @@ fn number(node: &Node<Number>) -> AskValue<i64> {
             let index = *index;
             Box::new(move |scene| reading(scene.facts.reading(index)))
         }
-        Number::Size(_) => {
+        Number::Size(_) | Number::Calendar(..) | Number::Truncated(_) => {
             let node = node.clone();
             Box::new(move |scene| node.number(scene))
         }

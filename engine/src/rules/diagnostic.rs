@@ -84,8 +84,11 @@ codes! {
     Personal = "E035" Error "a personal value, of which a rule may only ask whether it is there",
     Separation = "E036" Error "a decline because a person asked for protection",
     OnlyPersonal = "E037" Error "a decline because of personal attributes alone",
+    Unsatisfiable = "E038" Error "a condition that contradicts itself",
     Example = "E040" Error "an example that the rule does not agree with",
     ExampleForm = "E041" Error "an example that is no request",
+    Test = "E042" Error "a request of a test that comes out otherwise",
+    TestForm = "E043" Error "a test that is no test",
     NoExamples = "W001" Warning "a rule without examples",
     NoOwner = "W002" Warning "a rule without an owner",
     AlwaysTrue = "W003" Warning "a condition that always holds",
@@ -95,6 +98,7 @@ codes! {
     DuplicateCondition = "W007" Warning "two rules with the same condition",
     NoDescription = "W008" Warning "a rule without a description",
     NoRules = "W009" Warning "a set without rules",
+    Covered = "W010" Warning "a rule that an earlier rule covers",
 }
 
 /// A stretch of a file with what is to be said of it.
@@ -123,7 +127,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A finding at a place.
-    pub(super) fn new(code: Code, at: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, at: Span, message: impl Into<String>) -> Self {
         let primary = Label { at, text: String::new() };
         Self { code, message: message.into(), primary, secondary: Vec::new(), help: Vec::new() }
     }
@@ -151,13 +155,13 @@ impl Diagnostic {
     }
 
     /// Says what to do.
-    pub(super) fn help(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
     /// "Did you mean …?", where a name is near.
-    pub(super) fn did_you_mean(self, nearest: Option<&str>) -> Self {
+    pub(crate) fn did_you_mean(self, nearest: Option<&str>) -> Self {
         match nearest {
             Some(name) => self.help(format!("did you mean `{name}`?")),
             None => self,

@@ -115,6 +115,8 @@ impl Form {
                 self.tagged("double", &[], |form| form.number(value.to_bits() as i64));
             }
             Syntax::Literal(Literal::Text(text)) => self.tagged("text", &[], |form| form.text(text)),
+            Syntax::Null => self.tagged("null", &[], |_| {}),
+            Syntax::Index(pair) => self.tagged("index", &pair[..], |_| {}),
             Syntax::Name(name) => self.tagged("name", &[], |form| form.text(name)),
             Syntax::Member(operand, word) => {
                 self.tagged("member", std::slice::from_ref(&**operand), |form| form.text(&word.text));

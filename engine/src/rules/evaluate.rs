@@ -2,8 +2,10 @@
 //!
 //! Enforced and shadow rules go through the same function and the same answers; only the place of their hits differs.
 
-use super::compile::Answers;
+use super::compile::{Answers, Program};
+use super::index::{Builder, Index};
 use super::interpret::Scene;
+use super::ir::Condition;
 use super::set::{Mode, Rule, RuleSet};
 use super::settings::end_of;
 use super::truth::Truth;
@@ -27,6 +29,7 @@ pub struct Hits {
     /// Shadow rules in which a calculation failed: they change nothing.
     pub shadow_errors: Vec<usize>,
     answers: Answers,
+    alive: Vec<u64>,
 }
 
 impl Hits {
@@ -70,8 +73,24 @@ impl Rollout {
 /// The rules of a set that are not off.
 #[derive(Default)]
 pub(super) struct Gates {
-    enforced: Vec<Gate>,
-    shadow: Vec<Gate>,
+    enforced: Group,
+    shadow: Group,
+}
+
+/// The rules of one mode, in the order of the files, and the way to those that a request may concern.
+#[derive(Default)]
+struct Group {
+    gates: Vec<Gate>,
+    builder: Builder,
+    index: Index,
+}
+
+impl Group {
+    fn add(&mut self, gate: Gate, condition: &Condition) {
+        let plain = gate.rollout.is_none() && gate.until == Timestamp::from_ms(i64::MAX);
+        self.builder.add(self.gates.len(), gate.rule, plain, gate.kinds, condition);
+        self.gates.push(gate);
+    }
 }
 
 impl Gates {
@@ -89,14 +108,21 @@ impl Gates {
         };
         match rule.mode {
             Mode::Off => {}
-            Mode::Shadow => self.shadow.push(gate),
-            Mode::Enforce => self.enforced.push(gate),
+            Mode::Shadow => self.shadow.add(gate, &rule.condition),
+            Mode::Enforce => self.enforced.add(gate, &rule.condition),
+        }
+    }
+
+    /// Makes the ways to the rules, once all of them are there.
+    pub(super) fn build(&mut self, program: &Program) {
+        for group in [&mut self.enforced, &mut self.shadow] {
+            group.index = std::mem::take(&mut group.builder).build(program);
         }
     }
 
     /// How many rules are evaluated.
     pub(super) fn len(&self) -> usize {
-        self.enforced.len() + self.shadow.len()
+        self.enforced.gates.len() + self.shadow.gates.len()
     }
 }
 
@@ -136,33 +162,74 @@ impl RuleSet {
     /// Evaluates every rule that applies to a request. Allocates nothing once `hits` has been used with this set.
     pub fn evaluate(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
         self.evaluate_enforced(facts, now, hits);
-        let Hits { shadow, shadow_errors, answers, .. } = hits;
-        self.ask(&self.gates.shadow, facts, now, answers, shadow, shadow_errors);
+        let Hits { shadow, shadow_errors, answers, alive, .. } = hits;
+        self.ask(&self.gates.shadow, facts, now, answers, alive, shadow, shadow_errors);
     }
 
     /// Evaluates the enforced rules alone: what an engine does that has no time left for shadows.
     pub fn evaluate_enforced(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
         hits.clear();
         hits.answers.reset(&self.program);
-        let Hits { enforced, errors, answers, .. } = hits;
-        self.ask(&self.gates.enforced, facts, now, answers, enforced, errors);
+        let Hits { enforced, errors, answers, alive, .. } = hits;
+        self.ask(&self.gates.enforced, facts, now, answers, alive, enforced, errors);
     }
 
+    /// Evaluates every rule that applies, one after the other and without the index: what the index is held against.
+    pub fn evaluate_plainly(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
+        hits.clear();
+        hits.answers.reset(&self.program);
+        let scene = Scene { facts, lists: &self.lists, now };
+        let Hits { enforced, errors, shadow, shadow_errors, answers, .. } = hits;
+        for (gates, hits, errors) in
+            [(&self.gates.enforced, enforced, errors), (&self.gates.shadow, shadow, shadow_errors)]
+        {
+            let mut payer = Payer::of(facts);
+            for gate in gates.gates.iter().filter(|gate| gate.opens(&mut payer, now)) {
+                match self.program.truth(gate.condition, scene, answers) {
+                    Truth::True => hits.push(gate.rule),
+                    Truth::Error(_) => errors.push(gate.rule),
+                    Truth::False | Truth::Absent => {}
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of `Hits` that one mode uses, apart")]
     fn ask(
         &self,
-        gates: &[Gate],
+        group: &Group,
         facts: &Facts<'_>,
         now: Timestamp,
         answers: &mut Answers,
+        alive: &mut Vec<u64>,
         hits: &mut Vec<usize>,
         errors: &mut Vec<usize>,
     ) {
+        if group.gates.is_empty() {
+            return;
+        }
         let scene = Scene { facts, lists: &self.lists, now };
         let mut payer = Payer::of(facts);
-        for gate in gates.iter().filter(|gate| gate.opens(&mut payer, now)) {
+        group.index.narrow(scene, facts.request.view().kind(), &self.program, answers, alive);
+        // The terms of a rule stand together: one that hit or failed is not asked again.
+        let mut done = usize::MAX;
+        for term in group.index.terms(alive) {
+            let rule = term.rule as usize;
+            if rule == done {
+                continue;
+            }
+            let gate = &group.gates[term.gate as usize];
+            if !term.plain && !gate.opens(&mut payer, now) {
+                continue;
+            }
+            done = rule;
+            if term.sure {
+                hits.push(rule);
+                continue;
+            }
             match self.program.truth(gate.condition, scene, answers) {
-                Truth::True => hits.push(gate.rule),
-                Truth::Error(_) => errors.push(gate.rule),
+                Truth::True => hits.push(rule),
+                Truth::Error(_) => errors.push(rule),
                 Truth::False | Truth::Absent => {}
             }
         }
@@ -175,7 +242,7 @@ impl RuleSet {
         now: Timestamp,
     ) -> impl Iterator<Item = usize> {
         let mut payer = Payer::of(facts);
-        let gates = self.gates.enforced.iter().chain(&self.gates.shadow);
+        let gates = self.gates.enforced.gates.iter().chain(&self.gates.shadow.gates);
         gates.filter(move |gate| gate.opens(&mut payer, now)).map(|gate| gate.rule)
     }
 }

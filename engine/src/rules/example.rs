@@ -64,7 +64,7 @@ pub(super) struct Stage<'s> {
 }
 
 /// The time of an example that names none: 2026-01-01 12:00 UTC, a Thursday.
-const EXAMPLE_TIME: Timestamp = Timestamp::from_ms(1_767_268_800_000);
+pub(super) const EXAMPLE_TIME: Timestamp = Timestamp::from_ms(1_767_268_800_000);
 
 /// Fields that follow from others, and which those are.
 const FOLLOWS_FROM: &[(&str, &str)] = &[
@@ -280,7 +280,7 @@ impl<'a> Example<'a> {
         }
         let diagnostic =
             diagnostic.also(stage.source.whole(), format!("the condition comes to: {}", truth_text(truth)));
-        let parts = parts(stage.condition, &stage.source.text, scene);
+        let parts = parts(stage.condition, &stage.source.text, 1, scene);
         // The condition as a whole has just been said.
         let lines: Vec<_> = parts
             .iter()

@@ -34,6 +34,8 @@ pub struct RuleExplanation {
 pub struct Part {
     /// How deep inside of the condition it stands; the condition itself is 0.
     pub depth: usize,
+    /// The line of its file on which it begins.
+    pub line: usize,
     /// The part, word for word.
     pub text: String,
     /// What it came to: a value, `absent`, or what failed.
@@ -53,7 +55,7 @@ impl RuleSet {
                 mode: rule.mode,
                 truth: rule.condition.truth(scene),
                 when: rule.when.clone(),
-                parts: parts(&rule.condition, &rule.when, scene),
+                parts: parts(&rule.condition, &rule.when, rule.when_line, scene),
             }
         };
         self.applying(facts, now).map(explain).collect()
@@ -61,14 +63,15 @@ impl RuleSet {
 }
 
 /// The parts of a condition, outer ones first. Constants are left out: they say what they are.
-pub(super) fn parts(condition: &Condition, text: &str, scene: Scene<'_>) -> Vec<Part> {
-    let mut explainer = Explainer { text, scene, parts: Vec::new() };
+pub(super) fn parts(condition: &Condition, text: &str, first_line: usize, scene: Scene<'_>) -> Vec<Part> {
+    let mut explainer = Explainer { text, first_line, scene, parts: Vec::new() };
     explainer.condition(condition, 0);
     explainer.parts
 }
 
 struct Explainer<'e> {
     text: &'e str,
+    first_line: usize,
     scene: Scene<'e>,
     parts: Vec<Part>,
 }
@@ -76,7 +79,9 @@ struct Explainer<'e> {
 impl Explainer<'_> {
     fn say(&mut self, at: Place, depth: usize, value: String) {
         let text = on_one_line(self.text.get(at.start..at.end).unwrap_or_default());
-        self.parts.push(Part { depth, text, value });
+        let before = self.text.get(..at.start).unwrap_or_default();
+        let line = self.first_line + before.bytes().filter(|byte| *byte == b'\n').count();
+        self.parts.push(Part { depth, line, text, value });
     }
 
     fn condition(&mut self, condition: &Condition, depth: usize) {
@@ -132,7 +137,11 @@ impl Explainer<'_> {
             Number::Field(_) | Number::Reading(_) | Number::Size(_) => {
                 self.say(node.at, depth, value_text(value));
             }
-            Number::Negative(inner) => {
+            Number::Truncated(fraction) => {
+                self.say(node.at, depth, value_text(value));
+                self.fraction(fraction, depth + 1);
+            }
+            Number::Calendar(_, _, inner) | Number::Negative(inner) => {
                 self.say(node.at, depth, value_text(value));
                 self.number(inner, depth + 1);
             }
@@ -246,7 +255,7 @@ fn unit(node: &Node<Number>) -> Unit {
         Number::Constant(_, unit) => *unit,
         Number::Field(field) if time_reader(*field).is_some() => Unit::Time,
         Number::Field(_) => Unit::Plain,
-        Number::Reading(_) | Number::Size(_) => Unit::Plain,
+        Number::Reading(_) | Number::Size(_) | Number::Calendar(..) | Number::Truncated(_) => Unit::Plain,
         Number::Negative(inner) => unit(inner),
         Number::Arithmetic(operator, pair) => match (unit(&pair[0]), operator, unit(&pair[1])) {
             (Unit::Time, Operator::Subtract, Unit::Time) => Unit::Duration,

@@ -44,7 +44,8 @@ pub(super) struct RuleFile<'a> {
     pub(super) settings: Option<(Settings, Span)>,
 }
 
-const RULE_KEYS: &[&str] = &[
+/// The keys of a rule.
+pub const RULE_KEYS: &[&str] = &[
     "id",
     "description",
     "owner",

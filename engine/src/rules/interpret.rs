@@ -6,8 +6,8 @@ use super::ir::{Atom, Choice, Code, Condition, Fraction, Node, Number, Test, Tex
 use super::lists::Lists;
 use super::truth::{Lack, Truth, both};
 use super::values::{
-    address_reader, calculate, calculate_fraction, code_reader, negative, present, reading, text_reader,
-    time_reader, truth_reader, whole_reader, with_case,
+    address_reader, calculate, calculate_fraction, calendar, code_reader, negative, present, reading,
+    text_reader, time_reader, truncated, truth_reader, whole_reader, with_case,
 };
 use crate::facts::Facts;
 use sparr_protocol::time::Timestamp;
@@ -107,6 +107,8 @@ impl Node<Number> {
             .ok_or(Lack::Absent),
             Number::Reading(index) => reading(scene.facts.reading(*index)),
             Number::Size(text) => text.with_text(scene, |text| text.chars().count() as i64),
+            Number::Calendar(part, zone, time) => time.number(scene).and_then(|ms| calendar(*part, ms, zone)),
+            Number::Truncated(fraction) => fraction.fraction(scene).and_then(truncated),
             Number::Negative(inner) => inner.number(scene).and_then(negative),
             Number::Arithmetic(operator, pair) => both(pair[0].number(scene), pair[1].number(scene))
                 .and_then(|(left, right)| calculate(*operator, left, right).map_err(Lack::Fault)),

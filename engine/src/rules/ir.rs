@@ -3,10 +3,12 @@
 //! A condition is a tree of `&&`, `||`, `!` and choices over **atoms**: comparisons and membership tests that read
 //! the facts. Atoms are equal when they say the same, wherever they stand, so that a set asks each distinct one once.
 
+use super::constant::CalendarPart;
 use super::expression::{Operator, Place, Relation};
 use super::lists::ListIndex;
 use crate::facts::schema::FieldIndex;
 use crate::velocity::spec::ReadingIndex;
+use jiff::tz::TimeZone;
 use regex::Regex;
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -93,9 +95,34 @@ pub(super) enum Number {
     Reading(ReadingIndex),
     /// Characters of a text.
     Size(Box<Node<Text>>),
+    /// Read off the calendar or the clock of a point in time, in a time zone.
+    Calendar(CalendarPart, Zone, Box<Node<Self>>),
+    /// A fraction without what stands behind its point.
+    Truncated(Box<Node<Fraction>>),
     Negative(Box<Node<Self>>),
     Arithmetic(Operator, Box<[Node<Self>; 2]>),
     If(Box<Choice<Self>>),
+}
+
+/// A time zone: equal to what has the same name.
+#[derive(Clone, Debug)]
+pub(super) struct Zone {
+    pub(super) name: Box<str>,
+    pub(super) zone: TimeZone,
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Zone {}
+
+impl Hash for Zone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 /// What a whole number counts, for people.
@@ -209,6 +236,8 @@ pub(super) trait Visitor {
     fn field(&mut self, _: FieldIndex) {}
     /// A velocity reading.
     fn reading(&mut self, _: ReadingIndex) {}
+    /// A calculation that may fail.
+    fn calculation(&mut self) {}
 }
 
 /// What a visitor can be taken through.
@@ -267,8 +296,18 @@ impl Visit for Node<Number> {
             Number::Field(field) => visitor.field(*field),
             Number::Reading(index) => visitor.reading(*index),
             Number::Size(text) => text.visit(visitor),
-            Number::Negative(inner) => inner.visit(visitor),
-            Number::Arithmetic(_, pair) => pair.iter().for_each(|part| part.visit(visitor)),
+            Number::Calendar(_, _, inner) | Number::Negative(inner) => {
+                visitor.calculation();
+                inner.visit(visitor);
+            }
+            Number::Truncated(fraction) => {
+                visitor.calculation();
+                fraction.visit(visitor);
+            }
+            Number::Arithmetic(_, pair) => {
+                visitor.calculation();
+                pair.iter().for_each(|part| part.visit(visitor));
+            }
             Number::If(choice) => choice.visit(visitor),
         }
     }

@@ -3,9 +3,9 @@
 use super::diagnostic::{Code, Diagnostic};
 use super::expression::Source;
 use super::file::Draft;
-use super::ir::Test;
+use super::ir::{Condition, Test};
 use super::lists::Library;
-use super::set::{Mode, Rule};
+use super::set::{Action, Mode, Rule};
 use super::sources::Span;
 use hashbrown::HashMap;
 
@@ -37,6 +37,54 @@ pub(super) fn rule(draft: &Draft<'_>, source: &Source, rule: &Rule, report: &mut
             say(Code::NeverTrue, source.whole(), message, "a rule that should rest has `mode: off`");
         }
         Test::Atom(_) | Test::Not(_) | Test::All(_) | Test::Any(_) | Test::If(_) | Test::Same(_) => {}
+    }
+}
+
+/// Rules of which an earlier one asks for as much, and holds whenever they do: what it asks stands among what they ask.
+pub(super) fn covered(rules: &[Rule], places: &[Span], report: &mut Vec<Diagnostic>) {
+    let counts = |rule: &Rule| rule.mode == Mode::Enforce && rule.rollout == 100 && rule.expires.is_none();
+    let mut known: HashMap<&Condition, Vec<usize>, foldhash::fast::RandomState> = HashMap::default();
+    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.mode == Mode::Enforce) {
+        let asked = conjuncts(&rule.condition);
+        let earlier = asked.iter().filter_map(|part| known.get(part)).flatten();
+        let covers = |first: &&usize| {
+            let first = &rules[**first];
+            let wider = conjuncts(&first.condition);
+            wider.len() < asked.len()
+                && wider.iter().all(|part| asked.contains(part))
+                && as_strict(first.action, rule.action)
+                && first.kinds.includes(rule.kinds)
+        };
+        if let Some(first) = earlier.filter(covers).min() {
+            let message =
+                format!("`{}` hits only where `{}` does, which asks for as much", rule.id, rules[*first].id);
+            report.push(
+                Diagnostic::new(Code::Covered, places[at], message)
+                    .also(places[*first], "the earlier rule")
+                    .help("remove one of them, or say what the other one leaves open"),
+            );
+        }
+        if let (true, Some(first)) = (counts(rule), asked.first()) {
+            known.entry(*first).or_default().push(at);
+        }
+    }
+}
+
+fn conjuncts(condition: &Condition) -> Vec<&Condition> {
+    match &condition.is {
+        Test::All(parts) => parts.iter().collect(),
+        Test::Constant(_) | Test::Atom(_) | Test::Not(_) | Test::Any(_) | Test::If(_) | Test::Same(_) => {
+            vec![condition]
+        }
+    }
+}
+
+/// Whether one hit already asks for everything that another one asks for. Points add up, so they never do.
+fn as_strict(one: Action, other: Action) -> bool {
+    match (one, other) {
+        (Action::Outcome(one), Action::Outcome(other)) => one >= other,
+        (Action::Review(one), Action::Review(other)) => one >= other,
+        (Action::Outcome(_) | Action::Review(_) | Action::Score(_), _) => false,
     }
 }
 

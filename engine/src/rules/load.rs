@@ -7,6 +7,8 @@ use super::evaluate::Gates;
 use super::example::Stage;
 use super::expression::{self, Expr};
 use super::file::{self, Draft, RuleFile};
+use super::index::contradicts;
+use super::ir::Test;
 use super::lists::{Library, Lists};
 use super::reasons::{self, ReasonTable};
 use super::set::{Location, Mode, Rule, RuleSet, set_cost};
@@ -90,6 +92,7 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
     if errors(report) == before {
         try_examples(&candidates, &workshop, &lists, report);
     }
+    check_contradictions(&candidates, &workshop, report);
     check_bounds(&candidates, &workshop.live, report);
     if candidates.is_empty() && errors(report) == 0 {
         // Nothing would ever be objected to but what people's flags ask for. Where no file says so in words, a folder
@@ -198,6 +201,20 @@ fn check_bounds(candidates: &[Candidate<'_>], live: &Group, report: &mut Vec<Dia
     bound(set_cost(&live.program, evaluated) as usize, SET_COST_MAX as usize, "distinct questions and rules");
 }
 
+/// No condition can be false whatever the request is.
+fn check_contradictions(candidates: &[Candidate<'_>], workshop: &Workshop, report: &mut Vec<Diagnostic>) {
+    for Candidate { draft, checked, .. } in candidates {
+        let (Some(source), Some(Checked { condition, .. })) = (&draft.when, checked) else { continue };
+        let group = if draft.mode == Mode::Off { &workshop.parked } else { &workshop.live };
+        if !matches!(condition.is, Test::Constant(_)) && contradicts(condition, &group.program) {
+            let message = format!("the condition of `{}` contradicts itself: it can never hold", draft.id);
+            report.push(Diagnostic::new(Code::Unsatisfiable, source.whole(), message).help(
+                "what is joined by `&&` must be able to hold at the same time; \"or\" is written `||`",
+            ));
+        }
+    }
+}
+
 /// Every example against its own rule, by the closures that will decide.
 fn try_examples(
     candidates: &[Candidate<'_>],
@@ -226,7 +243,7 @@ fn try_examples(
 }
 
 /// Where the rules stand. Those of a file stand together, in its order.
-fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<Location> {
+fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<(Location, usize)> {
     let files = candidates.chunk_by(|one, other| one.draft.at.file == other.draft.at.file);
     files
         .flat_map(|rules| {
@@ -234,7 +251,15 @@ fn locations(sources: &Sources, candidates: &[Candidate<'_>]) -> Vec<Location> {
             let positions = file.positions(rules.iter().map(|rule| rule.draft.at.start));
             let location =
                 |at: Position| Location { file: file.name.clone(), line: at.line, column: at.column };
-            positions.into_iter().map(location).collect::<Vec<_>>()
+            let when = |rule: &Candidate<'_>| {
+                let first = rule.draft.when.as_ref().map(|source| source.whole().start);
+                first.unwrap_or(rule.draft.at.start)
+            };
+            // Keys of a rule may stand in any order, but its condition is never above the rule before it.
+            let mut starts: Vec<_> = rules.iter().map(when).collect();
+            starts.sort_unstable();
+            let lines = file.positions(starts.into_iter()).into_iter().map(|at| at.line);
+            positions.into_iter().map(location).zip(lines).collect::<Vec<_>>()
         })
         .collect()
 }
@@ -256,6 +281,7 @@ fn assemble(
     for (at, Candidate { draft, reason, expr, checked, compiled }) in candidates.into_iter().enumerate() {
         let Checked { condition, cost } = checked?;
         let source = draft.when.as_ref()?;
+        let (location, when_line) = locations.next()?;
         let rule = Rule {
             id: draft.id.into(),
             description: draft.description.into(),
@@ -267,8 +293,9 @@ fn assemble(
             kinds: draft.kinds,
             expires: draft.expires.map(|(day, _)| day),
             when: source.text.clone(),
+            when_line,
             cost,
-            location: locations.next()?,
+            location,
             expires_at: draft.expires.map(|(_, at)| at),
             condition,
         };
@@ -278,7 +305,9 @@ fn assemble(
         exprs.push(expr?);
         places.push(draft.at);
     }
+    gates.build(&live.program);
     lint::duplicates(&rules, &places, report);
+    lint::covered(&rules, &places, report);
     lint::unused(&library, report);
     let mut forms: Vec<_> = rules.iter().zip(&exprs).collect();
     let mut used: Vec<_> = library.used().collect();

@@ -88,6 +88,8 @@ pub struct Rule {
     pub expires: Option<Date>,
     /// Its condition, as it is written.
     pub when: String,
+    /// The line of its file on which the condition begins.
+    pub when_line: usize,
     /// How many atoms one evaluation asks at most.
     pub cost: u32,
     /// Where it stands.

@@ -1,7 +1,8 @@
 //! What fields, windows and calculations come to: the ground that the plain reading and the closures share.
 
+use super::constant::{CalendarPart, int_of};
 use super::expression::Operator;
-use super::ir::Case;
+use super::ir::{Case, Zone};
 use super::truth::{Fault, Lack};
 use crate::facts::Facts;
 use crate::facts::schema::{FieldIndex, Read};
@@ -72,6 +73,16 @@ pub(super) fn calculate(operator: Operator, left: i64, right: i64) -> Result<i64
 /// The number with the other sign.
 pub(super) fn negative(value: i64) -> Result<i64, Lack> {
     value.checked_neg().ok_or(Lack::Fault(Fault::Overflow))
+}
+
+/// What is read off a point in time, in ms. A time that no calendar has is out of range.
+pub(super) fn calendar(part: CalendarPart, ms: i64, zone: &Zone) -> Result<i64, Lack> {
+    part.read(i128::from(ms) * 1_000_000, &zone.zone).ok_or(Lack::Fault(Fault::Overflow))
+}
+
+/// A fraction without what stands behind its point.
+pub(super) fn truncated(value: f64) -> Result<i64, Lack> {
+    int_of(value).map_err(|_| Lack::Fault(Fault::Overflow))
 }
 
 /// Calculates with fractions, as IEEE 754 has it: there is always a result.

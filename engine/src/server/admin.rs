@@ -1,7 +1,7 @@
 //! The admin port: probes, metrics, reload, and a plain page. Loopback by default, apart from the data plane.
 
 use super::clock;
-use super::reload::Reloader;
+use super::reload::{Cause, Reloader};
 use crate::metrics::{self, Metrics};
 use crate::state::State;
 use axum::Router;
@@ -49,6 +49,9 @@ pub(super) fn start(
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/-/reload", post(reload))
+        .route("/-/rules/approve", post(approve))
+        .route("/-/rules/rollback", post(roll_back))
+        .route("/api/rules/history", get(history))
         .with_state(Arc::new(admin));
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -108,15 +111,49 @@ async fn metrics_page(Shared(admin): Looking) -> Response {
 
 async fn reload(Shared(admin): Looking) -> Response {
     let reloader = admin.reloader.clone();
-    let Ok(report) = tokio::task::spawn_blocking(move || reloader.reload()).await else {
+    let Ok(report) = tokio::task::spawn_blocking(move || reloader.reload(Cause::Asked)).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     match report.result {
         Ok((digest, rules)) => {
-            format!("{rules} rules, digest {digest}, {} warnings\n", report.warnings).into_response()
+            let staged = if report.staged { ", staged: it waits for approval" } else { "" };
+            format!("{rules} rules, digest {digest}, {} warnings{staged}\n", report.warnings).into_response()
         }
         Err(problem) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{problem}\n")).into_response(),
     }
+}
+
+/// The value of a key in a query; digests and names need no escapes.
+fn asked<'q>(query: Option<&'q str>, key: &str) -> Option<&'q str> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+}
+
+async fn change(change: impl FnOnce() -> Result<String, String> + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(change).await {
+        Ok(Ok(digest)) => format!("active: {digest}\n").into_response(),
+        Ok(Err(problem)) => (StatusCode::CONFLICT, format!("{problem}\n")).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn approve(Shared(admin): Looking, RawQuery(query): RawQuery) -> Response {
+    let digest = asked(query.as_deref(), "digest").unwrap_or_default().to_owned();
+    let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
+    let reloader = admin.reloader.clone();
+    change(move || reloader.approve(&digest, &by)).await
+}
+
+async fn roll_back(Shared(admin): Looking, RawQuery(query): RawQuery) -> Response {
+    let digest = asked(query.as_deref(), "digest").map(str::to_owned);
+    let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
+    let reloader = admin.reloader.clone();
+    change(move || reloader.roll_back(digest.as_deref(), &by)).await
+}
+
+async fn history(Shared(admin): Looking) -> Response {
+    let lines: String = admin.reloader.history().iter().map(|entry| format!("{entry}\n")).collect();
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response()
 }
 
 const CONTENT_SECURITY: [(HeaderName, &str); 3] = [

@@ -1,10 +1,11 @@
 //! A running engine: read this as a checklist.
 
 use super::admin::{self, Admin};
-use super::config::{ClockKind, EngineConfig, TlsFiles};
+use super::config::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
 use super::journal::{self, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
-use super::reload::{Reloader, Report};
+use super::reload::{Cause, Reloader, Report};
+use super::rule_store::RuleStore;
 use super::transport::{Credentials, endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use super::{clock, dev};
@@ -69,6 +70,9 @@ pub struct Engine {
     /// What it counts.
     pub metrics: Arc<Metrics>,
     reloader: Arc<Reloader>,
+    /// Watches the folder of rules as long as it lives.
+    #[expect(dead_code, reason = "it is kept for what it does until it is dropped")]
+    watcher: Option<notify::RecommendedWatcher>,
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     server_config: watch::Sender<ServerConfig>,
@@ -113,8 +117,25 @@ impl Engine {
         })?;
 
         let metrics = Arc::new(Metrics::default());
-        let reloader = Arc::new(Reloader::new(config.rules.clone(), state.clone(), metrics.clone()));
-        reloader.reload();
+        let rule_store = RuleStore::open(&config.data_dir).map_err(io_error("folder of rule sets"))?;
+        let reloader = Arc::new(Reloader::new(
+            config.rules.clone(),
+            config.activation,
+            Some(rule_store),
+            state.clone(),
+            metrics.clone(),
+        ));
+        reloader.reload(Cause::Start);
+        let watcher = match (&config.rules, config.activation) {
+            (RulesFrom::Dir(dir), Activation::Watch) => match super::watch::start(dir, reloader.clone()) {
+                Ok(watcher) => Some(watcher),
+                Err(error) => {
+                    tracing::error!(%error, "the folder of rules is not watched");
+                    None
+                }
+            },
+            (RulesFrom::Dir(_) | RulesFrom::Shipped, _) => None,
+        };
 
         let admin_listener =
             TcpListener::bind(config.admin).map_err(io_error(format!("admin port {}", config.admin)))?;
@@ -159,6 +180,7 @@ impl Engine {
             state,
             metrics,
             reloader,
+            watcher,
             shared,
             phase,
             server_config,
@@ -181,7 +203,7 @@ impl Engine {
                 tracing::error!(%error, "certificates not loaded, nothing changed");
             }
         }
-        self.reloader.reload()
+        self.reloader.reload(Cause::Asked)
     }
 
     /// Lets nobody in, answers what is there, and stops: at the latest after the configured time.

@@ -13,9 +13,11 @@ pub mod keys;
 mod lane;
 mod page;
 mod reload;
+mod rule_store;
 pub(crate) mod shipped;
 pub mod sources;
 pub mod transport;
+mod watch;
 mod worker;
 
 pub use engine::{ADDRESS_FILE, Engine, StartError};

@@ -1,22 +1,54 @@
 //! Loading rules, at the start and again: a bad set changes nothing and says why.
+//!
+//! `load → stage or activate → keep a copy → note it in the history`. Every way to another set goes through here, one at a
+//! time.
 
 use super::clock;
-use super::config::RulesFrom;
+use super::config::{Activation, RulesFrom};
+use super::rule_store::{Entry, RuleStore};
 use super::sources;
 use crate::metrics::{Metrics, lock};
-use crate::rules::{self, Diagnostic};
+use crate::rules::{self, Diagnostic, RuleSet, Sources};
 use crate::state::State;
+use serde_json::Value;
 use sparr_protocol::ids::RuleSetDigest;
 use sparr_protocol::time::Timestamp;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Least time between two activations that nobody asked for.
+pub(super) const DAMPING: Duration = Duration::from_secs(10);
+
+/// Why a set is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The engine starts.
+    Start,
+    /// Somebody asked: a signal, or the admin port.
+    Asked,
+    /// A file changed.
+    Watch,
+}
+
+impl Cause {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Asked => "reload",
+            Self::Watch => "watch",
+        }
+    }
+}
 
 /// How a reload ended.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// When.
     pub at: Timestamp,
-    /// The set that decides now, and how many rules it has; or why it was not loaded.
+    /// The set that was loaded, and how many rules it has; or why it was not.
     pub result: Result<(RuleSetDigest, usize), String>,
+    /// Whether the set waits for approval instead of deciding.
+    pub staged: bool,
     /// Findings that did not stop it.
     pub warnings: usize,
 }
@@ -24,59 +56,179 @@ pub struct Report {
 /// Loads rule sets into a state.
 pub(super) struct Reloader {
     from: RulesFrom,
+    activation: Activation,
+    store: Option<RuleStore>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
-    last: Mutex<Option<Report>>,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    report: Option<Report>,
+    activated: Option<Instant>,
+    staged: Option<String>,
 }
 
 impl Reloader {
-    /// A reloader that has loaded nothing yet.
-    pub(super) fn new(from: RulesFrom, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
-        Self { from, state, metrics, last: Mutex::new(None) }
+    /// A reloader that has loaded nothing yet. Without a store nothing outlives the process.
+    pub(super) fn new(
+        from: RulesFrom,
+        activation: Activation,
+        store: Option<RuleStore>,
+        state: Arc<State>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { from, activation, store, state, metrics, last: Mutex::default() }
     }
 
-    /// Reads, checks and compiles the rules, and makes them the ones that decide: all of it, or nothing.
+    /// Reads, checks and compiles the rules, and makes them the ones that decide, or stages them: all of it, or nothing.
     ///
     /// Runs on the caller's thread; requests go on with the old set until the one step at the end.
-    pub(super) fn reload(&self) -> Report {
+    pub(super) fn reload(&self, cause: Cause) -> Report {
         // One at a time: two reloads must not overtake each other.
         let mut last = lock(&self.last);
-        let (result, warnings) = self.load();
-        let report = Report { at: clock::now(), result, warnings };
+        let mut report = Report { at: clock::now(), result: Err(String::new()), staged: false, warnings: 0 };
+        report.result = sources::read(&self.from).map_err(|error| error.to_string()).and_then(|sources| {
+            let (set, warnings) = checked(&sources)?;
+            report.warnings = warnings;
+            let about = (set.digest(), set.rules().len());
+            // At the start there is nothing that a set could be compared with, unless one was approved before.
+            let approved = self.approved();
+            let approves =
+                self.activation == Activation::Approve && (cause != Cause::Start || approved.is_some());
+            if approves && approved.as_deref() != Some(&about.0.to_string()) {
+                report.staged = true;
+                self.keep(&set, &sources, "staged", "");
+                last.staged = Some(about.0.to_string());
+            } else {
+                self.activate(set, &sources, cause.name(), "", &mut last);
+            }
+            Ok(about)
+        });
+        if cause == Cause::Start && self.state.rules().is_none() {
+            self.take_last_good(&mut last);
+        }
         self.metrics.reloaded(report.result.is_ok());
         match &report.result {
-            Ok((digest, rules)) => tracing::info!(%digest, rules, warnings, "rules loaded"),
+            Ok((digest, rules)) if report.staged => {
+                tracing::info!(%digest, rules, report.warnings, "rules staged: they wait for approval");
+            }
+            Ok((digest, rules)) => tracing::info!(%digest, rules, report.warnings, "rules loaded"),
             Err(problem) => tracing::error!("rules not loaded, nothing changed:\n{problem}"),
         }
-        *last = Some(report.clone());
+        last.report = Some(report.clone());
         report
     }
 
-    fn load(&self) -> (Result<(RuleSetDigest, usize), String>, usize) {
-        let sources = match sources::read(&self.from) {
-            Ok(sources) => sources,
-            Err(error) => return (Err(error.to_string()), 0),
-        };
-        let loaded = rules::load(&sources);
-        let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-        let warnings = loaded.diagnostics.len() - errors;
-        match loaded.set {
-            Some(set) => {
-                let about = (set.digest(), set.rules().len());
-                self.state.activate(set, clock::moment());
-                (Ok(about), warnings)
+    /// The set that decided last, by the history.
+    fn approved(&self) -> Option<String> {
+        let history = self.store.as_ref()?.history();
+        history.into_iter().rev().find(Entry::activated).map(|entry| entry.digest)
+    }
+
+    /// The copy of the set that decided last: what a start falls back on.
+    fn take_last_good(&self, last: &mut Last) {
+        let Some(store) = &self.store else { return };
+        let Some(digest) = self.approved() else { return };
+        let kept = store.read(&digest).and_then(|sources| Some((checked(&sources).ok()?.0, sources)));
+        match kept {
+            Some((set, sources)) => {
+                tracing::warn!(%digest, "the last good rule set decides, from its second copy");
+                self.activate(set, &sources, "last_good", "", last);
             }
-            None => (Err(rendered(&loaded.diagnostics, &sources)), warnings),
+            None => tracing::error!(%digest, "the second copy of the last good rule set is not whole"),
         }
+    }
+
+    fn activate(&self, set: RuleSet, sources: &Sources, how: &str, by: &str, last: &mut Last) {
+        let active = self.state.rules().as_ref().map(|active| active.set.digest());
+        if active == Some(set.digest()) {
+            return;
+        }
+        self.keep(&set, sources, how, by);
+        last.staged = last.staged.take().filter(|staged| *staged != set.digest().to_string());
+        self.state.activate(set, clock::moment());
+        last.activated = Some(clock::instant());
+    }
+
+    fn keep(&self, set: &RuleSet, sources: &Sources, how: &str, by: &str) {
+        let Some(store) = &self.store else { return };
+        let entry = Entry {
+            at: clock::now(),
+            digest: set.digest().to_string(),
+            rules: set.rules().len() as u64,
+            how: how.to_owned(),
+            by: by.to_owned(),
+        };
+        if let Err(error) = store.keep(set.digest(), sources).and_then(|()| store.note(&entry)) {
+            tracing::error!(%error, "no second copy of the rule set could be kept");
+        }
+    }
+
+    /// Makes the staged set decide. It must be named by its digest, so that nobody approves what they have not seen.
+    pub(super) fn approve(&self, digest: &str, by: &str) -> Result<String, String> {
+        let mut last = lock(&self.last);
+        match &last.staged {
+            Some(staged) if staged == digest => self.take(digest, "approve", by, &mut last),
+            Some(staged) => Err(format!("staged is {staged}, not {digest}")),
+            None => Err("no rule set waits for approval".to_owned()),
+        }
+    }
+
+    /// Makes an earlier set decide again: the one of this digest, or the one before the active one.
+    pub(super) fn roll_back(&self, digest: Option<&str>, by: &str) -> Result<String, String> {
+        let mut last = lock(&self.last);
+        let active = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
+        let earlier = self.history_entries().into_iter().rev().filter(Entry::activated);
+        let mut earlier = earlier.filter(|entry| Some(&entry.digest) != active.as_ref());
+        let wanted = match digest {
+            Some(digest) => earlier.find(|entry| entry.digest == digest),
+            None => earlier.next(),
+        };
+        let wanted = wanted.ok_or("no such rule set decided before".to_owned())?;
+        self.take(&wanted.digest, "rollback", by, &mut last)
+    }
+
+    fn take(&self, digest: &str, how: &str, by: &str, last: &mut Last) -> Result<String, String> {
+        let kept = self.store.as_ref().and_then(|store| store.read(digest));
+        let sources = kept.ok_or(format!("the copy of {digest} is not there, or not whole"))?;
+        let (set, _) = checked(&sources)?;
+        tracing::info!(%digest, how, by, "rule set activated");
+        self.activate(set, &sources, how, by, last);
+        Ok(digest.to_owned())
+    }
+
+    fn history_entries(&self) -> Vec<Entry> {
+        self.store.as_ref().map(RuleStore::history).unwrap_or_default()
+    }
+
+    /// The history, newest first.
+    pub(super) fn history(&self) -> Vec<Value> {
+        self.history_entries().iter().rev().map(Entry::to_json).collect()
+    }
+
+    /// How long a change of files still has to wait.
+    pub(super) fn damping_left(&self) -> Duration {
+        let activated = lock(&self.last).activated;
+        activated.map_or(Duration::ZERO, |at| DAMPING.saturating_sub(clock::instant().duration_since(at)))
     }
 
     /// How the last load ended.
     pub(super) fn last(&self) -> Option<Report> {
-        lock(&self.last).clone()
+        lock(&self.last).report.clone()
     }
 }
 
-fn rendered(diagnostics: &[Diagnostic], sources: &rules::Sources) -> String {
+/// A set with the number of its warnings, or everything that is wrong with it.
+fn checked(sources: &Sources) -> Result<(RuleSet, usize), String> {
+    let loaded = rules::load(sources);
+    let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let warnings = loaded.diagnostics.len() - errors;
+    loaded.set.map(|set| (set, warnings)).ok_or_else(|| rendered(&loaded.diagnostics, sources))
+}
+
+fn rendered(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     diagnostics
         .iter()
         .filter(|d| d.is_error())

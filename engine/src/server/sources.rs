@@ -5,7 +5,7 @@ use super::shipped;
 use crate::limits::{LIST_FILE_BYTES_MAX, RULE_FILE_BYTES_MAX};
 use crate::rules::{SourceFile, Sources};
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Why rule files cannot be read.
@@ -35,6 +35,12 @@ pub enum SourcesError {
         /// The largest size.
         max: usize,
     },
+    /// Written to while it was read: what was read may be half of each.
+    #[error("{}: changed while it was read", path.display())]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
     /// Not UTF-8.
     #[error("{}: not UTF-8", path.display())]
     NotText {
@@ -60,13 +66,13 @@ pub fn read(from: &RulesFrom) -> Result<Sources, SourcesError> {
 /// Reads `*.yaml` and `*.yml`, `lists/*.txt` and `lists/*.csv`, and `reasons.toml` from the folder or beside it.
 /// Tests of rules (`*.test.yaml`) are no rules.
 pub fn read_dir(dir: &Path) -> Result<Sources, SourcesError> {
-    let rules = files(dir, &["yaml", "yml"], RULE_FILE_BYTES_MAX, dir)?;
+    let rules = files(dir, &["yaml", "yml"], RULE_FILE_BYTES_MAX, dir, false)?;
     if rules.is_empty() {
         return Err(SourcesError::Empty { dir: dir.to_owned() });
     }
     let lists_dir = dir.join("lists");
     let lists = if lists_dir.is_dir() {
-        files(&lists_dir, &["txt", "csv"], LIST_FILE_BYTES_MAX, dir)?
+        files(&lists_dir, &["txt", "csv"], LIST_FILE_BYTES_MAX, dir, false)?
     } else {
         Vec::new()
     };
@@ -81,11 +87,22 @@ pub fn read_dir(dir: &Path) -> Result<Sources, SourcesError> {
     Ok(Sources { rules, lists, reasons })
 }
 
+/// Reads the tests of rules, `*.test.yaml`, of the folder and of its folder `tests`.
+pub fn read_tests(dir: &Path) -> Result<Sources, SourcesError> {
+    let mut rules = files(dir, &["yaml", "yml"], RULE_FILE_BYTES_MAX, dir, true)?;
+    let inner = dir.join("tests");
+    if inner.is_dir() {
+        rules.extend(files(&inner, &["yaml", "yml"], RULE_FILE_BYTES_MAX, &inner, true)?);
+    }
+    Ok(Sources { rules, lists: Vec::new(), reasons: shipped::reasons() })
+}
+
 fn files(
     dir: &Path,
     extensions: &[&str],
     bytes_max: usize,
     root: &Path,
+    tests: bool,
 ) -> Result<Vec<SourceFile>, SourcesError> {
     let failed = |error| SourcesError::Io { path: dir.to_owned(), error };
     let mut paths = Vec::new();
@@ -93,7 +110,7 @@ fn files(
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let wanted = path.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e));
-        if wanted && !name.starts_with('.') && !name.contains(".test.") {
+        if wanted && !name.starts_with('.') && name.contains(".test.") == tests {
             paths.push(path);
         }
     }
@@ -120,6 +137,17 @@ fn read_text(path: &Path, bytes_max: usize) -> Result<String, SourcesError> {
     if metadata.len() > bytes_max as u64 {
         return Err(SourcesError::TooLarge { path: path.to_owned(), bytes: metadata.len(), max: bytes_max });
     }
-    let bytes = fs::read(path).map_err(failed)?;
+    let file = fs::File::open(path).map_err(failed)?;
+    let before = file.metadata().map_err(failed)?;
+    if !before.is_file() {
+        return Err(SourcesError::NotAFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::with_capacity(before.len().min(bytes_max as u64) as usize);
+    (&file).take(bytes_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let after = file.metadata().map_err(failed)?;
+    let written = before.len() != after.len() || before.modified().ok() != after.modified().ok();
+    if written || bytes.len() as u64 != after.len() {
+        return Err(SourcesError::Changed { path: path.to_owned() });
+    }
     String::from_utf8(bytes).map_err(|_| SourcesError::NotText { path: path.to_owned() })
 }

@@ -14,6 +14,8 @@ mod real_rows;
 mod reload;
 mod repeats;
 mod required;
+mod rule_commands;
+mod rule_sets;
 mod stopping;
 mod support;
 mod tidy;

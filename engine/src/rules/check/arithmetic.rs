@@ -3,7 +3,7 @@
 use super::{Checker, NumberKind, Typed};
 use crate::rules::diagnostic::Code as DiagnosticCode;
 use crate::rules::expression::{Expr, Operator, Place};
-use crate::rules::ir::{Double, Fraction, Node, Number};
+use crate::rules::ir::{Double, Fraction, Node, Number, Text};
 use crate::rules::truth::Fault;
 use crate::rules::values::{calculate, calculate_fraction};
 
@@ -48,10 +48,8 @@ impl Checker<'_> {
             }
             (Typed::Number(_, NumberKind::Plain), Typed::Fraction(_)) => self.say_mixed(left, at),
             (Typed::Fraction(_), Typed::Number(_, NumberKind::Plain)) => self.say_mixed(right, at),
-            (Typed::Text(_), Typed::Text(_)) if operator == Operator::Add => {
-                let message = "texts are not joined in a condition";
-                self.say(self.fault(DiagnosticCode::NotInProfile, at, message).help("compare their parts"));
-                None
+            (Typed::Text(one), Typed::Text(other)) if operator == Operator::Add => {
+                self.joined(one, other, at)
             }
             (one, other) => {
                 let message =
@@ -60,6 +58,17 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// Constant texts are joined when the set is loaded; those of a request are not.
+    fn joined(&mut self, one: Node<Text>, other: Node<Text>, at: Place) -> Option<Typed> {
+        if let (Text::Constant(one), Text::Constant(other)) = (&one.is, &other.is) {
+            let joined = Text::Constant(format!("{one}{other}").into());
+            return Some(Typed::Text(Node { at, is: joined }));
+        }
+        let message = "texts of a request are not joined in a condition";
+        self.say(self.fault(DiagnosticCode::NotInProfile, at, message).help("compare their parts"));
+        None
     }
 
     fn say_mixed(&mut self, whole: &Expr, at: Place) -> Option<Typed> {

@@ -1,18 +1,16 @@
 //! Functions: which there are, what they take, and what to say of those there are not.
 
 use super::compare::whole;
-use super::durations::parse_duration;
 use super::{Checker, NumberKind, Typed, fold};
 use crate::limits::{PATTERN_BYTES_MAX, PATTERN_PROGRAM_BYTES_MAX, RULE_COST_MAX};
+use crate::rules::constant::{self, CalendarPart};
 use crate::rules::diagnostic::Code as DiagnosticCode;
 use crate::rules::expression::{Expr, Literal, Place, Syntax, Word};
 use crate::rules::ir::{Atom, Case, Choice, Node, Number, Part, Pattern, Test, Text, Unit};
-use regex::RegexBuilder;
 use sparr_protocol::text::nearest;
-use sparr_protocol::time::Timestamp;
 
 /// Every function, for "did you mean".
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 34] = [
     "has",
     "velocity",
     "list",
@@ -29,29 +27,32 @@ const FUNCTIONS: [&str; 16] = [
     "matches",
     "exists",
     "all",
+    "int",
+    "exists_one",
+    "map",
+    "filter",
+    "string",
+    "bool",
+    "type",
+    "transformList",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
 ];
 
-/// Functions of CEL that are left out, with what to write instead, where there is something.
-const LEFT_OUT: &[(&str, &str)] = &[
-    ("exists_one", ""),
-    ("existsOne", ""),
-    ("map", ""),
-    ("filter", ""),
-    ("int", ""),
-    ("uint", ""),
-    ("string", ""),
-    ("bytes", ""),
-    ("bool", ""),
-    ("type", ""),
-    ("dyn", ""),
-    ("getHours", "the hour of the event is `hour`, in the set's time zone"),
-    ("getDayOfWeek", "the weekday of the event is `weekday`: 1 Monday – 7 Sunday"),
-    ("getDate", ""),
-    ("getMonth", ""),
-    ("getFullYear", ""),
-    ("getMinutes", "compare a length of time with one: x - y < duration(\"10m\")"),
-    ("getSeconds", "compare a length of time with one: x - y < duration(\"10s\")"),
-];
+/// Functions of CEL that are left out.
+const LEFT_OUT: [&str; 3] = ["uint", "bytes", "dyn"];
+
+/// Functions that are calculated of constants only.
+const OF_CONSTANTS: [&str; 8] =
+    ["exists_one", "existsOne", "map", "filter", "transformList", "string", "bool", "type"];
 
 /// Names that are known and have a meaning, but not in this version.
 const NOT_YET: &[(&str, &str)] = &[
@@ -67,8 +68,9 @@ impl Checker<'_> {
         function: &Word,
         target: Option<&Expr>,
         arguments: &[Expr],
-        at: Place,
+        whole: &Expr,
     ) -> Option<Typed> {
+        let at = whole.at;
         match (function.text.as_str(), target, arguments) {
             ("has", None, [argument]) => self.presence(argument, at),
             ("velocity", None, _) => self.say_no_measure(function, arguments, at),
@@ -78,9 +80,14 @@ impl Checker<'_> {
                 self.say(self.fault(DiagnosticCode::Argument, at, message));
                 None
             }
-            ("timestamp", None, [argument]) => self.timestamp(argument, at),
-            ("duration", None, [argument]) => self.duration(argument, at),
+            ("timestamp", None, [argument]) => self.timestamp(argument, whole),
+            ("duration", None, [argument]) => self.duration(argument, whole),
             ("double", None, [argument]) => self.double(argument),
+            ("int", None, [argument]) => self.int(argument, at),
+            (name, _, _) if OF_CONSTANTS.contains(&name) => self.constant_part(whole),
+            (name, Some(time), [] | [_]) if CalendarPart::of(name).is_some() => {
+                self.calendar(function, time, arguments.first(), at)
+            }
             ("size", Some(text), []) | ("size", None, [text]) => {
                 let text = self.text(text, function)?;
                 let is = match &text.is {
@@ -97,7 +104,10 @@ impl Checker<'_> {
             }
             ("lowerAscii", Some(text), []) => self.with_case(text, function, Case::Lower, at),
             ("upperAscii", Some(text), []) => self.with_case(text, function, Case::Upper, at),
-            ("exists" | "all", Some(list), [name, body]) => self.each(function, list, name, body, at),
+            ("exists" | "all", Some(list), [name, body]) => self.each(function, list, None, name, body, at),
+            ("exists" | "all", Some(list), [place, name, body]) => {
+                self.each(function, list, Some(place), name, body, at)
+            }
             ("distinct", Some(window), [key]) => self.distinct(window, function, key, at),
             _ => self.say_no_such_call(function, target, arguments),
         }
@@ -139,10 +149,9 @@ impl Checker<'_> {
             ))
         } else if let Some((_, meaning)) = NOT_YET.iter().find(|(known, _)| *known == name) {
             fault(DiagnosticCode::NotYet, format!("`{name}` is not in this version: {meaning}"))
-        } else if let Some((_, instead)) = LEFT_OUT.iter().find(|(known, _)| *known == name) {
+        } else if LEFT_OUT.contains(&name) {
             let message = format!("`{name}` is CEL, but not part of sparr's profile");
-            let diagnostic = fault(DiagnosticCode::NotInProfile, message);
-            if instead.is_empty() { diagnostic } else { diagnostic.help(*instead) }
+            fault(DiagnosticCode::NotInProfile, message)
         } else {
             fault(DiagnosticCode::UnknownFunction, format!("no function is called `{name}`"))
                 .did_you_mean(nearest(name, FUNCTIONS.into_iter()))
@@ -161,34 +170,6 @@ impl Checker<'_> {
         let field = self.field(name, argument.at)?;
         self.count();
         Some(Typed::Bool(Node { at, is: Test::Atom(Atom::Present(field)) }))
-    }
-
-    fn timestamp(&mut self, argument: &Expr, at: Place) -> Option<Typed> {
-        let time = match self.literal(argument) {
-            Some(Literal::Text(text)) if text.contains('T') => Timestamp::parse(text),
-            _ => None,
-        };
-        let Some(time) = time else {
-            let message =
-                "`timestamp` takes a time with its offset in quotes, such as \"2026-11-22T16:48:00Z\"";
-            self.say(self.fault(DiagnosticCode::Argument, argument.at, message));
-            return None;
-        };
-        Some(Typed::Number(Node { at, is: Number::Constant(time.ms(), Unit::Time) }, NumberKind::Time))
-    }
-
-    fn duration(&mut self, argument: &Expr, at: Place) -> Option<Typed> {
-        let length = match self.literal(argument) {
-            Some(Literal::Text(text)) => parse_duration(text),
-            _ => None,
-        };
-        let Some(ms) = length else {
-            let message = "`duration` takes a length of time in quotes, such as \"10m\" or \"1h30m\"";
-            self.say(self.fault(DiagnosticCode::Argument, argument.at, message));
-            return None;
-        };
-        let is = Number::Constant(ms, Unit::Duration);
-        Some(Typed::Number(Node { at, is }, NumberKind::Duration))
     }
 
     fn double(&mut self, argument: &Expr) -> Option<Typed> {
@@ -249,8 +230,7 @@ impl Checker<'_> {
         let compiled = if source.len() > PATTERN_BYTES_MAX {
             Err(format!("the pattern has {} bytes; at most {PATTERN_BYTES_MAX}", source.len()))
         } else {
-            let compiled = RegexBuilder::new(source).size_limit(PATTERN_PROGRAM_BYTES_MAX).build();
-            compiled.map_err(|fault| match fault {
+            constant::pattern(source).map_err(|fault| match fault {
                 regex::Error::CompiledTooBig(_) => {
                     format!(
                         "the pattern takes more than {PATTERN_PROGRAM_BYTES_MAX} bytes when it is compiled"
@@ -282,38 +262,67 @@ impl Checker<'_> {
         Some(Typed::Text(Node { at, is: cased(text.is, case) }))
     }
 
-    /// `[constants].exists(name, body)`: the body once for each constant.
-    fn each(&mut self, function: &Word, list: &Expr, name: &Expr, body: &Expr, at: Place) -> Option<Typed> {
-        let Syntax::List(items) = &list.is else {
-            let message = format!("`{}` goes through a list of constants: [\"a\", \"b\"]", function.text);
-            self.say(self.fault(DiagnosticCode::Type, list.at, message));
-            return None;
-        };
-        let Syntax::Name(bound) = &name.is else {
-            let message = format!("`{}` takes a name for the element, then a condition", function.text);
-            self.say(self.fault(DiagnosticCode::Argument, name.at, message));
-            return None;
-        };
+    /// `[constants].exists(name, body)`: the body once for each constant. With two names, the first is the element's
+    /// place in the list.
+    fn each(
+        &mut self,
+        function: &Word,
+        list: &Expr,
+        place: Option<&Expr>,
+        name: &Expr,
+        body: &Expr,
+        at: Place,
+    ) -> Option<Typed> {
+        let items = self.elements(function, list)?;
+        let mut names = Vec::with_capacity(2);
+        for name in place.into_iter().chain([name]) {
+            match &name.is {
+                Syntax::Name(bound) if !bound.contains('.') => names.push(bound.clone()),
+                _ => {
+                    let message =
+                        format!("`{}` takes a name for the element, then a condition", function.text);
+                    self.say(self.fault(DiagnosticCode::Argument, name.at, message));
+                    return None;
+                }
+            }
+        }
         let mut terms = Vec::with_capacity(items.len());
-        for item in items {
-            let Some(literal) = self.literal(item).cloned() else {
-                let message = "a list in a condition holds constants";
-                self.say(self.fault(DiagnosticCode::Type, item.at, message));
-                return None;
-            };
+        for (index, literal) in items.into_iter().enumerate() {
             self.count();
             if self.cost > RULE_COST_MAX {
                 self.say_too_costly(at);
                 return None;
             }
-            self.bound.push((bound.clone(), literal));
+            let before = self.bound.len();
+            if place.is_some() {
+                self.bound.push((names[0].clone(), Literal::Int(index as i64)));
+            }
+            self.bound.extend(names.last().map(|name| (name.clone(), literal)));
             let term = self.condition(body);
-            self.bound.pop();
+            self.bound.truncate(before);
             // What is wrong with the body is wrong for every element.
             terms.push(term?);
         }
         let folded = if function.text == "all" { fold::all(terms, at) } else { fold::any(terms, at) };
         Some(Typed::Bool(Node { at, ..folded }))
+    }
+
+    /// The elements that `exists` and `all` go through.
+    fn elements(&mut self, function: &Word, list: &Expr) -> Option<Vec<Literal>> {
+        if let Syntax::List(items) = &list.is {
+            for item in items {
+                if !self.is_constant(item) {
+                    let message = "a list in a condition holds constants";
+                    self.say(self.fault(DiagnosticCode::Type, item.at, message));
+                    return None;
+                }
+            }
+        } else if !self.is_constant(list) {
+            let message = format!("`{}` goes through a list of constants: [\"a\", \"b\"]", function.text);
+            self.say(self.fault(DiagnosticCode::Type, list.at, message));
+            return None;
+        }
+        self.constant_elements(list)
     }
 }
 

@@ -174,6 +174,13 @@ impl Checker<'_> {
             Syntax::Call(word, None, arguments) if word.text == "cidrs" => {
                 self.covered(value, word, arguments)
             }
+            _ if !matches!(among.is, Syntax::Literal(_)) && self.is_constant(among) => {
+                let literals = self.constant_elements(among)?;
+                let at = among.at;
+                let items: Vec<_> =
+                    literals.into_iter().map(|literal| Expr { at, is: Syntax::Literal(literal) }).collect();
+                self.one_of(value, &items, at)
+            }
             _ => {
                 // What stands on the left is checked all the same.
                 self.typed(value);
@@ -205,8 +212,8 @@ impl Checker<'_> {
             Typed::Text(value) => {
                 let texts: Option<Vec<Box<str>>> = items
                     .iter()
-                    .map(|item| match self.literal(item) {
-                        Some(Literal::Text(text)) => Some(text.as_str().into()),
+                    .map(|item| match self.typed(item)? {
+                        Typed::Text(Node { is: Text::Constant(text), .. }) => Some(text),
                         _ => self.say_not_constant(item, "texts"),
                     })
                     .collect();

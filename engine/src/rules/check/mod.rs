@@ -6,13 +6,15 @@
 mod arithmetic;
 mod calls;
 mod compare;
+mod constants;
 mod durations;
 mod fold;
 mod names;
 mod separation;
+mod times;
 mod velocity;
 
-pub(super) use durations::duration_text;
+pub(super) use durations::{duration_text, parse_duration};
 pub(super) use separation::check as check_separation;
 pub(super) use velocity::{parse_key, parse_window};
 
@@ -160,12 +162,34 @@ impl Checker<'_> {
     /// Checks an expression of any type.
     fn typed(&mut self, expr: &Expr) -> Option<Typed> {
         let at = expr.at;
+        // These have words of their own for what is wrong with them.
+        let own = match &expr.is {
+            Syntax::Literal(_) | Syntax::Null | Syntax::Name(_) | Syntax::List(_) => true,
+            Syntax::Call(word, None, _) => matches!(word.text.as_str(), "timestamp" | "duration"),
+            _ => false,
+        };
+        if !own && self.is_constant(expr) {
+            return self.constant_part(expr);
+        }
         match &expr.is {
             Syntax::Literal(literal) => Some(constant(literal, at)),
+            Syntax::Null => {
+                let message = "`null` is compared with constants only";
+                self.say(
+                    self.fault(DiagnosticCode::NotInProfile, at, message)
+                        .help("an absent field is asked for with `has(x)`"),
+                );
+                None
+            }
+            Syntax::Name(name) if name.starts_with('.') => {
+                let message = "sparr's profile of CEL leaves out a leading dot";
+                self.say(self.fault(DiagnosticCode::NotInProfile, at, message));
+                None
+            }
             Syntax::Name(name) => self.name(name, at),
             Syntax::Member(operand, member) => self.member(operand, member),
             Syntax::Call(function, target, arguments) => {
-                self.call(function, target.as_deref(), arguments, at)
+                self.call(function, target.as_deref(), arguments, expr)
             }
             Syntax::List(_) => {
                 let message =
@@ -188,13 +212,13 @@ impl Checker<'_> {
             }
             Syntax::If(parts) => self.choice(parts, at),
             Syntax::In(pair) => self.membership(&pair[0], &pair[1], at),
+            Syntax::Index(_) => self.constant_part(expr),
             Syntax::Compare(relation, pair) => self.compare(*relation, &pair[0], &pair[1], at),
             Syntax::Arithmetic(operator, pair) => self.arithmetic(*operator, &pair[0], &pair[1], at),
             Syntax::LeftOut(what) => {
                 let message = format!("sparr's profile of CEL leaves out {what}");
                 let diagnostic = self.fault(DiagnosticCode::NotInProfile, at, message);
                 self.say(match *what {
-                    "null" => diagnostic.help("an absent field is asked for with `has(x)`"),
                     "unsigned numbers" => diagnostic.help("write the number without `u`"),
                     _ => diagnostic,
                 });

@@ -45,6 +45,8 @@ pub(super) struct Expr {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Syntax {
     Literal(Literal),
+    /// `null`: only constants are compared with it.
+    Null,
     /// A name, dotted or not: `mcc`, `flag.deny`.
     Name(String),
     /// A member of something that is no name: `velocity(…).count`.
@@ -58,6 +60,8 @@ pub(super) enum Syntax {
     Any(Vec<Expr>),
     If(Box<[Expr; 3]>),
     In(Box<[Expr; 2]>),
+    /// `list[place]`.
+    Index(Box<[Expr; 2]>),
     Compare(Relation, Box<[Expr; 2]>),
     Arithmetic(Operator, Box<[Expr; 2]>),
     /// CEL that sparr's profile leaves out: what it is.

@@ -100,7 +100,6 @@ impl Reader<'_> {
         let token = self.token(node.id);
         match &node.expr {
             Cel::Literal(literal) => self.literal(literal, token),
-            Cel::Ident(name) if name.starts_with('.') => left_out(token, "a leading dot"),
             Cel::Ident(name) => Expr { at: token, is: Syntax::Name(name.clone()) },
             Cel::Select(select) => {
                 let operand = self.expr(&select.operand);
@@ -130,7 +129,7 @@ impl Reader<'_> {
             LiteralValue::String(value) => Literal::Text(value.inner().to_owned()),
             LiteralValue::UInt(_) => return left_out(at, "unsigned numbers"),
             LiteralValue::Bytes(_) => return left_out(at, "bytes"),
-            LiteralValue::Null => return left_out(at, "null"),
+            LiteralValue::Null => return Expr { at, is: Syntax::Null },
         };
         // The parser folds a minus into the number but gives the place of the digits.
         let negative = match literal {
@@ -163,8 +162,13 @@ impl Reader<'_> {
                 let at = self.around(parts[0].at.start, parts[2].at.end);
                 Expr { at, is: Syntax::If(Box::new(parts)) }
             }
-            (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, _) => {
-                left_out(self.closed(token), "looking up with `[…]`")
+            (operators::INDEX, [list, place]) => {
+                let pair = [self.expr(list), self.expr(place)];
+                let at = self.around(pair[0].at.start, self.closed(token).end);
+                Expr { at, is: Syntax::Index(Box::new(pair)) }
+            }
+            (operators::OPT_INDEX | operators::OPT_SELECT, _) => {
+                left_out(self.closed(token), "optional values")
             }
             (name, arguments) => {
                 let target = call.target.as_ref().map(|target| Box::new(self.expr(target)));

@@ -26,7 +26,7 @@ fn words(condition: &str) -> Vec<String> {
 fn collect(expr: &Expr, say: &mut impl FnMut(Place)) {
     say(expr.at);
     match &expr.is {
-        Syntax::Literal(_) | Syntax::Name(_) | Syntax::LeftOut(_) => {}
+        Syntax::Literal(_) | Syntax::Null | Syntax::Name(_) | Syntax::LeftOut(_) => {}
         Syntax::Member(operand, word) => {
             collect(operand, say);
             say(word.at);
@@ -41,7 +41,7 @@ fn collect(expr: &Expr, say: &mut impl FnMut(Place)) {
         }
         Syntax::Not(operand) | Syntax::Negative(operand) => collect(operand, say),
         Syntax::If(parts) => parts.iter().for_each(|part| collect(part, say)),
-        Syntax::In(pair) | Syntax::Compare(_, pair) | Syntax::Arithmetic(_, pair) => {
+        Syntax::In(pair) | Syntax::Index(pair) | Syntax::Compare(_, pair) | Syntax::Arithmetic(_, pair) => {
             pair.iter().for_each(|part| collect(part, say));
         }
     }

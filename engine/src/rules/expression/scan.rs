@@ -122,22 +122,13 @@ impl<'a> Scan<'a, '_> {
     /// A text in quotes. Its escapes are looked at, because a pattern in a plain text is the usual slip.
     fn quoted(&mut self, quote: char, raw: bool) {
         let start = self.at;
-        if self.rest().starts_with(&quote.to_string().repeat(3)) {
-            let end = self.rest()[3..]
-                .find(&quote.to_string().repeat(3))
-                .map_or(self.text.len(), |at| start + at + 6);
-            self.say(
-                Code::NotInProfile,
-                start..start + 3,
-                "a text stands between single marks, not between three",
-            );
-            self.at = end;
-            return;
-        }
-        let mut letters = self.rest().char_indices().skip(1);
+        // Between three marks a text may run over several lines, and hold single ones.
+        let three = quote.to_string().repeat(3);
+        let mark = if self.rest().starts_with(&three) { three } else { quote.to_string() };
+        let mut letters = self.rest().char_indices().skip(mark.len());
         while let Some((at, letter)) = letters.next() {
             match letter {
-                '\n' => break,
+                '\n' if mark.len() == 1 => break,
                 '\\' if !raw => match letters.next() {
                     Some((_, next)) if ESCAPES.contains(next) => {}
                     Some((_, other)) if other != '\n' => {
@@ -151,8 +142,8 @@ impl<'a> Scan<'a, '_> {
                     }
                     _ => break,
                 },
-                _ if letter == quote => {
-                    self.at = start + at + 1;
+                _ if letter == quote && self.rest()[at..].starts_with(&mark) => {
+                    self.at = start + at + mark.len();
                     return;
                 }
                 _ => {}

@@ -40,6 +40,11 @@ impl Source {
         Some(Self { text, file, origin })
     }
 
+    /// A text that stands alone, as `at` says.
+    pub(in crate::rules) fn plain(text: &str, at: Span) -> Self {
+        Self { text: text.to_owned(), file: at.file, origin: Origin::Slice(at.start) }
+    }
+
     /// The place of a stretch of the text in its file.
     pub(in crate::rules) fn span(&self, at: Place) -> Span {
         let byte = |at: usize| match &self.origin {

@@ -128,7 +128,11 @@ proptest! {
             let flag = flagged.then_some(Wish::Verify);
             let stated = Stated { fields, readings: &readings, flag, ..Stated::default() };
             with_facts(&set, &stated, |facts| {
+                set.evaluate_plainly(facts, NOON, &mut hits);
+                let plain = [&hits.enforced, &hits.errors, &hits.shadow, &hits.shadow_errors].map(Vec::clone);
                 set.evaluate(facts, NOON, &mut hits);
+                let indexed = [&hits.enforced, &hits.errors, &hits.shadow, &hits.shadow_errors].map(Vec::clone);
+                prop_assert_eq!(plain, indexed);
                 let scene = Scene { facts, lists: &set.lists, now: NOON };
                 for (at, rule) in set.rules.iter().enumerate() {
                     let truth = rule.condition.truth(scene);

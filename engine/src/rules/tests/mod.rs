@@ -2,9 +2,11 @@
 
 mod agreement;
 mod evaluation;
+mod indexed;
 mod lists;
 mod loading;
 mod truncation;
+mod yardstick;
 
 use super::{Hits, Loaded, Mode, RuleSet, SourceFile, Sources, load};
 use crate::facts::{Facts, Wanted};

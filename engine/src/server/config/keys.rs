@@ -49,6 +49,12 @@ const KEYS: &[Key] = &[
         meaning: "Folder of the rule files; reasons.toml lies in it or beside it.",
     },
     Key {
+        name: "activation",
+        value: || "\"reload\"".to_owned(),
+        meaning: "When rules that load begin to decide: \"reload\" (at SIGHUP and POST /-/reload), \"watch\" (also when a file\n\
+                  changes), or \"approve\" (a reload stages them; sparr rules approve DIGEST activates).",
+    },
+    Key {
         name: "workers",
         value: || "0".to_owned(),
         meaning: "Threads on the data plane; 0 for one per core.",

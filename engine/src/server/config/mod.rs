@@ -36,6 +36,7 @@ struct Written {
     admin: Option<String>,
     data_dir: Option<PathBuf>,
     rules: Option<PathBuf>,
+    activation: Option<String>,
     workers: Option<usize>,
     clock: Option<String>,
     verify_unavailable: Option<String>,
@@ -73,6 +74,8 @@ pub struct Overrides {
     pub rules: Option<PathBuf>,
     /// The member.
     pub member: Option<String>,
+    /// `reload`, `watch` or `approve`.
+    pub activation: Option<String>,
     /// `wall` or `event`.
     pub clock: Option<String>,
     /// Threads on the data plane.
@@ -115,6 +118,17 @@ pub enum RulesFrom {
     Shipped,
 }
 
+/// When a set of rules that loads becomes the one that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// When somebody asks for a reload.
+    Reload,
+    /// Also when a file changes.
+    Watch,
+    /// When it was approved by its digest.
+    Approve,
+}
+
 /// A whole, checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
@@ -130,6 +144,8 @@ pub struct EngineConfig {
     pub data_dir: PathBuf,
     /// Rules.
     pub rules: RulesFrom,
+    /// When they begin to decide.
+    pub activation: Activation,
     /// Threads on the data plane.
     pub workers: usize,
     /// Which clock judges.
@@ -204,6 +220,14 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         Some("event") => Ok(ClockKind::Event),
         Some(other) => Err(format!("clock: {other:?} is neither \"wall\" nor \"event\"")),
     };
+    let activation = match overrides.activation.or(written.activation).as_deref() {
+        None | Some("reload") => Ok(Activation::Reload),
+        Some("watch") => Ok(Activation::Watch),
+        Some("approve") => Ok(Activation::Approve),
+        Some(other) => {
+            Err(format!("activation: {other:?} is neither \"reload\" nor \"watch\" nor \"approve\""))
+        }
+    };
     let verify_unavailable = match written.verify_unavailable.as_deref() {
         Some("hold") => Ok(VerifyUnavailable::Hold),
         Some("decline") => Ok(VerifyUnavailable::Decline),
@@ -230,27 +254,35 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let listen = listen.map_err(&mut take);
     let admin = admin.map_err(&mut take);
     let clock = clock.map_err(&mut take);
+    let activation = activation.map_err(&mut take);
     let verify_unavailable = verify_unavailable.map_err(&mut take);
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
-    match (member, listen, admin, clock, verify_unavailable, required, tls) {
-        (Ok(member), Ok(listen), Ok(admin), Ok(clock), Ok(verify_unavailable), Ok(required), Ok(tls)) => {
-            Ok(EngineConfig {
-                member,
-                engine: written.engine.unwrap_or(ENGINE),
-                listen,
-                admin,
-                data_dir: overrides.data_dir.or(written.data_dir).unwrap_or_else(|| DATA_DIR.into()),
-                rules,
-                workers,
-                clock,
-                policy: Policy { required, verify_unavailable, cooling_off_ms: i64::from(hours) * 3_600_000 },
-                drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
-                velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
-                request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),
-                tls,
-            })
-        }
+    let said = (clock, activation, verify_unavailable);
+    match (member, listen, admin, said, required, tls) {
+        (
+            Ok(member),
+            Ok(listen),
+            Ok(admin),
+            (Ok(clock), Ok(activation), Ok(verify_unavailable)),
+            Ok(required),
+            Ok(tls),
+        ) => Ok(EngineConfig {
+            member,
+            engine: written.engine.unwrap_or(ENGINE),
+            listen,
+            admin,
+            data_dir: overrides.data_dir.or(written.data_dir).unwrap_or_else(|| DATA_DIR.into()),
+            rules,
+            activation,
+            workers,
+            clock,
+            policy: Policy { required, verify_unavailable, cooling_off_ms: i64::from(hours) * 3_600_000 },
+            drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
+            velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
+            request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),
+            tls,
+        }),
         _ => Err(ConfigError(errors)),
     }
 }
