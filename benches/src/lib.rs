@@ -54,6 +54,7 @@ pub fn shipped_rules() -> Sources {
 ///
 /// Where the shipped rules do not load.
 pub fn core(flags: u64) -> State {
+    let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
     let state = State::new(StateConfig {
         keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
         policy: Policy {
@@ -62,12 +63,12 @@ pub fn core(flags: u64) -> State {
             cooling_off_ms: 0,
         },
         clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
+        member,
         engine: 1,
         epoch: 1,
         velocity_keys_max: 4_000_000,
         ids_kept_max: 8_000_000,
     });
-    let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
     for person in 0..flags {
         let number = personal_number(person * 7 + 3);
         let Ok(subject) = Subject::parse(&number, SubjectKind::SePerson, None, MOMENT.today) else {

@@ -84,6 +84,8 @@ codes! {
     Personal = "E035" Error "a personal value, of which a rule may only ask whether it is there",
     Separation = "E036" Error "a decline because a person asked for protection",
     OnlyPersonal = "E037" Error "a decline because of personal attributes alone",
+    SubjectAlone = "E038" Error "a decline because of an indicator on a person alone",
+    Contested = "E039" Error "more than a review because of a contested indicator",
     Example = "E040" Error "an example that the rule does not agree with",
     ExampleForm = "E041" Error "an example that is no request",
     NoExamples = "W001" Warning "a rule without examples",

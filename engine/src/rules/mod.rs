@@ -16,6 +16,7 @@ mod diagnostic;
 mod digest;
 mod evaluate;
 mod example;
+mod example_indicators;
 mod explain;
 mod expression;
 mod fields;

@@ -4,10 +4,12 @@ use super::admin::{self, Admin};
 use super::config::{ClockKind, EngineConfig, TlsFiles};
 use super::journal::{self, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
+use super::lookups::Lookups;
 use super::reload::{Reloader, Report};
 use super::transport::{Credentials, endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use super::{clock, dev};
+use crate::limits::PASS_MS_MAX;
 use crate::metrics::Metrics;
 use crate::state::{EngineClock, State, StateConfig};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -16,6 +18,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
+use sparr_protocol::codes::Role;
+use sparr_protocol::member::MemberKind;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -103,11 +107,22 @@ impl Engine {
             keyring,
             policy: config.policy.clone(),
             clock: clock_of_engine,
+            member: config.member,
             engine: config.engine,
             epoch,
             velocity_keys_max: config.velocity_keys_max,
             ids_kept_max: config.request_ids_max,
         }));
+        state.members.configure(config.member, config.kind, [0; 32]);
+        for other in &config.members {
+            let key = if development && other.kind == MemberKind::Police {
+                // The development police sign with a key of their own, made beside their certificate.
+                SigningKey::load(&config.data_dir.join("dev").join(Role::Police.name()))?.public_key()
+            } else {
+                other.key
+            };
+            state.members.configure(other.member, other.kind, key);
+        }
         let opened = journal::guarded(&journal_file, || {
             journal::open(store, config.member, config.engine, epoch, &state)
         })?;
@@ -125,13 +140,14 @@ impl Engine {
 
         let endpoint = endpoint_config(signing_key.reset_key());
         let (journal_handle, journal_thread) =
-            journal::start(opened, signing_key, state.clone(), metrics.clone())
+            journal::start(opened, signing_key, config.sharing.clone(), state.clone(), metrics.clone())
                 .map_err(io_error("journal"))?;
         let shared = Arc::new(Shared {
             state: state.clone(),
             metrics: metrics.clone(),
             member: config.member,
             journal: journal_handle,
+            lookups: Lookups::new(config.lookups_per_day_max),
             frames: AtomicU64::new(0),
             waiting: Arc::new(AtomicU64::new(0)),
         });
@@ -235,7 +251,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Forgets idle velocity keys now and then, off the decision path.
+/// Forgets idle velocity keys and passes that are over now and then, off the decision path.
 fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
         while stopped.recv_timeout(HOUSEKEEPING_EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -247,6 +263,8 @@ fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle
                 let now = state.now(clock::moment());
                 state.stores.velocity.forget_before(now.saturating_add_ms(-horizon_ms));
             }
+            let day_before = state.now(clock::moment()).saturating_add_ms(-PASS_MS_MAX);
+            state.stores.flags.passes.forget_before(day_before);
         }
     })
 }

@@ -11,11 +11,14 @@ mod exchange;
 pub mod journal;
 pub mod keys;
 mod lane;
+mod listing;
+mod lookups;
 mod page;
 mod reload;
 mod shipped;
 pub mod sources;
 pub mod transport;
+pub mod verify;
 mod worker;
 
 pub use engine::{ADDRESS_FILE, Engine, StartError};

@@ -9,10 +9,11 @@ macro_rules! shipped {
     };
 }
 
-const RULES: [(&str, &str); 8] = shipped![
+const RULES: [(&str, &str); 9] = shipped![
     "rules/account-takeover.yaml",
     "rules/card-testing.yaml",
     "rules/credit-and-refunds.yaml",
+    "rules/indicators.yaml",
     "rules/mules.yaml",
     "rules/places.yaml",
     "rules/scams.yaml",

@@ -12,9 +12,10 @@ use sparr_protocol::text::nearest;
 use sparr_protocol::time::Timestamp;
 
 /// Every function, for "did you mean".
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 17] = [
     "has",
     "velocity",
+    "indicator",
     "list",
     "cidrs",
     "size",
@@ -55,7 +56,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
 
 /// Names that are known and have a meaning, but not in this version.
 const NOT_YET: &[(&str, &str)] = &[
-    ("indicator", "indicators that providers share"),
     ("first_seen", "when a key was first seen"),
     ("amount_in", "an amount in a currency of choice; `amount_base_minor` is in the set's base currency"),
 ];
@@ -72,6 +72,7 @@ impl Checker<'_> {
         match (function.text.as_str(), target, arguments) {
             ("has", None, [argument]) => self.presence(argument, at),
             ("velocity", None, _) => self.say_no_measure(function, arguments, at),
+            ("indicator", None, _) => self.say_no_attribute(function, arguments, at),
             ("list" | "cidrs", None, _) => {
                 let message =
                     format!("`{}` stands behind `in`: x in {}(\"…\")", function.text, function.text);

@@ -8,6 +8,7 @@ mod calls;
 mod compare;
 mod durations;
 mod fold;
+mod indicators;
 mod names;
 mod separation;
 mod velocity;
