@@ -159,6 +159,9 @@ pub(super) fn why(refusal: Refusal) -> &'static str {
         Refusal::NotPermitted => "not a right of this role at this kind of member; see `sparr member rights`",
         Refusal::LookupBudgetSpent => "more different people were looked up today than a member may",
         Refusal::UntilTooFar => "the end lies further ahead than it may",
+        Refusal::PersonalInText => {
+            "the text names somebody; people will read it, so say it without numbers and addresses"
+        }
         Refusal::OwnEvidenceNeeded => "a confirmation needs evidence of its own",
         _ => "",
     }

@@ -8,7 +8,9 @@ use crate::metrics::WorkerStats;
 use crate::request::{IndicatorValue, LivePseudonyms, ValueError, ValueKind};
 use crate::rights::{Reach, Right, reach};
 use crate::state::State;
+use sparr_protocol::card::looks_like_card_number;
 use sparr_protocol::codes::{AuthMethod, RequestedBy, SubjectKind};
+use sparr_protocol::contact;
 use sparr_protocol::exchange::{
     ExchangeAnswer, ExchangeError, ExchangeRequest, IndicatorOperation, LookedBy, MemberOperation, Operation,
     Refusal, Said, SubjectText,
@@ -18,6 +20,7 @@ use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::{Actor, RequestId};
 use sparr_protocol::limits::REFERENCE_BYTES_MAX;
 use sparr_protocol::response::ReasonCode;
+use sparr_protocol::time::Date;
 
 /// What is to be done about an operation.
 pub(super) enum Handled {
@@ -137,7 +140,7 @@ fn carry_out(
         }
         Operation::FlagList => Done::Said(listing::flags(reach, actor.member, state, now)),
         Operation::Indicator(operation) => indicator(operation, reach, actor, state)?,
-        Operation::Member(operation) => member(operation, state),
+        Operation::Member(operation) => member(operation, state)?,
         Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
     })
 }
@@ -149,9 +152,7 @@ fn indicator(
     state: &State,
 ) -> Result<Done, Refusal> {
     let moment = clock::moment();
-    let text = |text: String| {
-        if text.len() <= REFERENCE_BYTES_MAX { Ok(text) } else { Err(Refusal::FieldMalformed) }
-    };
+    let text = |text: String| free_text(text, moment.today);
     Ok(Done::Change(match operation {
         IndicatorOperation::Draft { kind, value, role, grade, class, valid_until } => {
             let value = IndicatorValue::parse(kind, value.expose(), &state.keyring, moment.today);
@@ -176,17 +177,37 @@ fn indicator(
     }))
 }
 
-fn member(operation: MemberOperation, state: &State) -> Done {
-    Done::Change(match operation {
+/// A text that is kept and read by people: it may not name anybody. Whoever wants to say who has a field for it, in
+/// which a pseudonym is made of it.
+fn free_text(text: String, today: Date) -> Result<String, Refusal> {
+    if text.len() > REFERENCE_BYTES_MAX {
+        return Err(Refusal::FieldMalformed);
+    }
+    let words =
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '@' | '.' | '_')));
+    let names_somebody = |word: &str| {
+        let word = word.trim_matches(['.', '-', '_']);
+        Subject::parse_swedish(word, today).is_ok()
+            || contact::email(word).is_some()
+            || contact::phone(word).is_some()
+    };
+    if words.into_iter().any(names_somebody) || looks_like_card_number(&text) {
+        return Err(Refusal::PersonalInText);
+    }
+    Ok(text)
+}
+
+fn member(operation: MemberOperation, state: &State) -> Result<Done, Refusal> {
+    let today = clock::moment().today;
+    Ok(Done::Change(match operation {
         MemberOperation::Admit { member, kind, key } => Intent::Admit { member, kind, key },
-        MemberOperation::Suspend { member, why } => Intent::Suspend { member, why },
+        MemberOperation::Suspend { member, why } => Intent::Suspend { member, why: free_text(why, today)? },
         MemberOperation::RotateKey { member, key } => Intent::RotateKey { member, key },
         MemberOperation::List => {
-            return Done::Said(
-                state.members.all().into_iter().map(Said::Member).chain([Said::End]).collect(),
-            );
+            let members = state.members.all().into_iter().map(Said::Member);
+            return Ok(Done::Said(members.chain([Said::End]).collect()));
         }
-    })
+    }))
 }
 
 fn refusal(error: ExchangeError) -> Refusal {

@@ -147,6 +147,8 @@ codes! {
         SameSubject = 38 "same_subject",
         /// The same person has said so before; "two persons" means two.
         SamePerson = 39 "same_person",
+        /// A text that people will read names somebody: a number, an address, a card.
+        PersonalInText = 40 "personal_in_text",
     }
 
     /// Where a flag stands.
