@@ -132,6 +132,9 @@ pub fn screen(
         Ok(request) => request,
         Err(not_screened) => return unanswered(id, not_screened),
     };
+    if let Some(person) = request.subject() {
+        state.is_honey(person);
+    }
     observer.ended(Stage::Parse);
 
     let now = state.seeing(asked.moment, request.event_time());

@@ -11,15 +11,16 @@ use crate::ids::Ids;
 use crate::indicators::IndicatorSet;
 use crate::members::Members;
 use crate::policy::Policy;
-use crate::request::Keyring;
+use crate::request::{Keyring, LivePseudonyms};
 use crate::rules::RuleSet;
 use crate::velocity::Velocity;
 use arc_swap::{ArcSwapOption, Guard};
-use sparr_protocol::ids::MemberName;
+use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::Position;
 use sparr_protocol::time::{Date, Timestamp};
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The time as the shell's clock gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,9 @@ pub struct State {
     pub keyring: Keyring,
     /// The member's own decisions.
     pub policy: Policy,
+    /// Numbers that nobody was ever given: who asks about one is walking through numbers.
+    honey: OnceLock<HashSet<Pseudonym>>,
+    honey_touched: AtomicU64,
     clock: EngineClock,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
@@ -152,6 +156,8 @@ impl State {
             ids: Ids::new(config.ids_kept_max),
             keyring: config.keyring,
             policy: config.policy,
+            honey: OnceLock::new(),
+            honey_touched: AtomicU64::new(0),
             clock: config.clock,
             rules: ArcSwapOption::empty(),
             engine: config.engine,
@@ -190,6 +196,27 @@ impl State {
     /// The active rule set: load it once for a batch, so that no batch mixes versions.
     pub fn rules(&self) -> Guard<Option<Arc<ActiveRules>>> {
         self.rules.load()
+    }
+
+    /// Lays out numbers that nobody was ever given. Once; a second time changes nothing.
+    pub fn lay_out_honey(&self, numbers: HashSet<Pseudonym>) {
+        // An error says that it was done before.
+        let _ = self.honey.set(numbers);
+    }
+
+    /// Whether a person who is asked about is one whom nobody was ever given; it is counted, if so.
+    pub fn is_honey(&self, person: LivePseudonyms) -> bool {
+        let Some(honey) = self.honey.get() else { return false };
+        let touched = person.iter().any(|(_, number)| honey.contains(&number));
+        if touched {
+            self.honey_touched.fetch_add(1, Ordering::Relaxed);
+        }
+        touched
+    }
+
+    /// How often somebody has asked about a number that nobody was ever given.
+    pub fn honey_touched(&self) -> u64 {
+        self.honey_touched.load(Ordering::Relaxed)
     }
 
     /// The member whose engine this is.

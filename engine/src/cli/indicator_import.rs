@@ -4,7 +4,7 @@ use super::bulk;
 use super::connect::ConnectArgs;
 use super::exchange::{one_of, until};
 use super::{CannotRun, Ended, Outcome};
-use crate::indicators::Prefix;
+use crate::request::Prefix;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use super::Stores;
 use crate::indicators::{Evidence, IndicatorSet};
 use crate::request::{Keyring, LivePseudonyms, Request, ValueKind};
 use sparr_protocol::ids::MemberName;
-use sparr_protocol::indicator::{ClassName, Grade};
+use sparr_protocol::indicator::{ClassName, Grade, IndicatorKind};
 use sparr_protocol::time::Timestamp;
 use std::cell::OnceCell;
 
@@ -71,6 +71,23 @@ impl Slot {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(slot, _)| *slot)
     }
 
+    /// What kind of indicator it is met by.
+    pub const fn kind(self) -> IndicatorKind {
+        match self {
+            Self::Subject | Self::PayeeSubject => IndicatorKind::Subject,
+            Self::Account | Self::Payee => IndicatorKind::Account,
+            Self::Email => IndicatorKind::Email,
+            Self::EmailDomain | Self::Domain => IndicatorKind::Domain,
+            Self::Phone => IndicatorKind::Phone,
+            Self::Ip => IndicatorKind::Ip,
+            Self::Device => IndicatorKind::Device,
+            Self::Card => IndicatorKind::Card,
+            Self::Par => IndicatorKind::Par,
+            Self::PanDigest => IndicatorKind::PanDigest,
+            Self::MerchantOrg => IndicatorKind::MerchantOrg,
+        }
+    }
+
     /// Whether it is about a person or organisation: somebody who may be anybody's victim as well.
     pub const fn is_subject(self) -> bool {
         match self {
@@ -131,17 +148,42 @@ impl<'a> Looked<'a> {
     }
 
     fn look(&self, slot: Slot, request: &Request<'_>, keyring: &Keyring) -> Option<Evidence> {
-        let values = value_of(slot, request, keyring)?;
+        if !carries(slot, request) {
+            return None;
+        }
         let Some((store, member, now)) = self.store else { return Some(nothing()) };
-        let numbers = values.iter().map(|(_, pseudonym)| pseudonym);
-        let known = store.look(numbers, member, now);
+        let known = store.knows_any(slot.kind()).then(|| value_of(slot, request, keyring)).flatten();
+        let known = known.and_then(|values| {
+            let pseudonyms = values.iter().map(|(_, pseudonym)| pseudonym);
+            store.look(pseudonyms, member, now)
+        });
         let around = match slot {
-            Slot::Ip if known.is_none() => {
+            Slot::Ip if known.is_none() && store.knows_any(IndicatorKind::Cidr) => {
                 request.view().ip().and_then(|ip| store.look_around(ip, member, now))
             }
             _ => None,
         };
         Some(known.or(around).unwrap_or_else(nothing))
+    }
+}
+
+/// Whether the request carries the value at all.
+fn carries(slot: Slot, request: &Request<'_>) -> bool {
+    let view = request.view();
+    match slot {
+        Slot::Subject => request.subject().is_some(),
+        Slot::PayeeSubject => request.payee_subject().is_some(),
+        Slot::Account => view.payer_account().is_some(),
+        Slot::Payee => view.payee_account().is_some(),
+        Slot::Email | Slot::EmailDomain => request.email().is_some(),
+        Slot::Phone => view.phone().is_some(),
+        Slot::Ip => view.ip().is_some(),
+        Slot::Domain => request.domain().is_some(),
+        Slot::Device => view.device_id().is_some(),
+        Slot::Card => view.card_token().is_some(),
+        Slot::Par => view.par().is_some(),
+        Slot::PanDigest => view.pan_digest().is_some(),
+        Slot::MerchantOrg => request.merchant_org().is_some(),
     }
 }
 

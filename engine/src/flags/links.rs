@@ -3,6 +3,7 @@
 use super::Version;
 use dashmap::DashMap;
 use sparr_protocol::ids::{MemberName, Pseudonym};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Numbers of one person that are followed at most.
 pub const NUMBERS_MAX: usize = 8;
@@ -23,6 +24,9 @@ pub struct Link {
 /// Links by number, in both directions.
 #[derive(Default)]
 pub struct Links {
+    /// Whether there are any: asked for each flagged or unflagged payer, and a map that is asked for its length looks
+    /// at all of its shards.
+    any: AtomicBool,
     of: DashMap<Pseudonym, Vec<Link>, foldhash::fast::RandomState>,
 }
 
@@ -50,6 +54,7 @@ impl Numbers {
 impl Links {
     /// Takes in what a member says of two numbers. Idempotent, and independent of the order of arrival.
     pub fn link(&self, one: Pseudonym, other: Pseudonym, member: MemberName, version: Version, linked: bool) {
+        self.any.store(true, Ordering::Release);
         for (from, to) in [(one, other), (other, one)] {
             let mut links = self.of.entry(from).or_default();
             let said = Link { other: to, member, version, linked };
@@ -64,7 +69,7 @@ impl Links {
     /// Every number of the person with this one. Any member's word links; each takes back its own alone.
     pub fn numbers(&self, number: Pseudonym) -> Numbers {
         let mut numbers = Numbers { numbers: [number; NUMBERS_MAX], len: 1 };
-        if self.of.is_empty() {
+        if !self.any.load(Ordering::Acquire) {
             return numbers;
         }
         let mut at = 0;

@@ -6,6 +6,7 @@ use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::money::Currency;
 use sparr_protocol::time::Timestamp;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An opening in one registrar's flag for payments to one merchant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +63,15 @@ impl Pass {
 /// Passes by subject.
 #[derive(Default)]
 pub struct Passes {
+    /// Whether any was granted since the engine started.
+    any: AtomicBool,
     by_subject: DashMap<Pseudonym, Vec<Pass>, foldhash::fast::RandomState>,
 }
 
 impl Passes {
     /// Takes in a pass. Idempotent, and independent of the order of arrival.
     pub fn grant(&self, subject: Pseudonym, pass: Pass) {
+        self.any.store(true, Ordering::Release);
         let mut passes = self.by_subject.entry(subject).or_default();
         if let Err(at) = passes.binary_search_by_key(&pass.version, |known| known.version) {
             passes.insert(at, pass);
@@ -88,9 +92,9 @@ impl Passes {
             .map_or(0, |passes| passes.iter().filter(|pass| pass.is_open(flag, now)).count())
     }
 
-    /// Whether there are none at all.
+    /// Whether none was ever granted.
     pub fn is_empty(&self) -> bool {
-        self.by_subject.is_empty()
+        !self.any.load(Ordering::Acquire)
     }
 
     /// Every pass that is not over at `now`, in order.

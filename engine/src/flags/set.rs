@@ -61,6 +61,8 @@ impl FlagSet {
         let at = match flags.iter().position(|flag| flag.registrar == registrar) {
             Some(at) => at,
             None => {
+                // Nearly everybody has one: room for four would triple the memory of all.
+                flags.reserve_exact(1);
                 flags.push(Flag { registrar, raised: None, lifted: None });
                 flags.len() - 1
             }

@@ -4,10 +4,8 @@
 //! on, and elsewhere only once its registrar has shared it *and* the police receipt that the share names is known,
 //! about the very same content: police first.
 
-mod prefix;
 mod set;
 
-pub use prefix::{Prefix, PrefixError};
 pub use set::{IndicatorSet, IndicatorSize};
 
 use crate::version::Version;

@@ -1,6 +1,7 @@
 //! All indicators in memory: a fold of the journal, merged in any order to the same state.
 
-use super::{Contest, Effect, Evidence, Indicator, Prefix, Receipt};
+use super::{Contest, Effect, Evidence, Indicator, Receipt};
+use crate::request::Prefix;
 use crate::version::Version;
 use core::net::IpAddr;
 use dashmap::DashMap;
@@ -9,6 +10,7 @@ use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::indicator::{Content, ContentDigest, IndicatorId, IndicatorKind};
 use sparr_protocol::record::RecordDigest;
 use sparr_protocol::time::Timestamp;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 type Hash = foldhash::fast::RandomState;
@@ -16,6 +18,8 @@ type Hash = foldhash::fast::RandomState;
 /// Indicators by id and by value.
 #[derive(Default)]
 pub struct IndicatorSet {
+    /// Kinds of values of which there are any, one bit each: a keyed digest costs more than this look.
+    kinds: AtomicU32,
     by_id: DashMap<IndicatorId, Indicator, Hash>,
     by_value: DashMap<Pseudonym, Ids, Hash>,
     networks: RwLock<Networks>,
@@ -69,7 +73,7 @@ impl IndicatorSet {
     pub fn receipt(&self, digest: ContentDigest, receipt: Receipt) {
         self.change(digest, |known| {
             if let Err(at) = known.receipts.binary_search_by_key(&receipt.version, |known| known.version) {
-                known.receipts.insert(at, receipt);
+                insert(&mut known.receipts, at, receipt);
             }
         });
     }
@@ -80,7 +84,7 @@ impl IndicatorSet {
         self.change(digest, |known| {
             known.content.get_or_insert_with(|| Box::new(content.clone()));
             if let Err(at) = known.shared.binary_search(&(version, receipt)) {
-                known.shared.insert(at, (version, receipt));
+                insert(&mut known.shared, at, (version, receipt));
             }
         });
     }
@@ -116,9 +120,10 @@ impl IndicatorSet {
     fn index(&self, id: IndicatorId, content: &Content) {
         let add = |ids: &mut Ids| {
             if let Err(at) = ids.binary_search(&id) {
-                ids.insert(at, id);
+                insert(ids, at, id);
             }
         };
+        self.kinds.fetch_or(1 << content.kind.wire(), Ordering::Release);
         match (content.kind, Prefix::parse(&content.clear)) {
             (IndicatorKind::Cidr, Ok(prefix)) => {
                 let mut networks = self.networks.write().unwrap_or_else(PoisonError::into_inner);
@@ -129,6 +134,11 @@ impl IndicatorSet {
             }
             _ => add(&mut self.by_value.entry(content.value).or_default()),
         }
+    }
+
+    /// Whether there is any indicator on a value of this kind.
+    pub fn knows_any(&self, kind: IndicatorKind) -> bool {
+        self.kinds.load(Ordering::Acquire) & 1 << kind.wire() != 0
     }
 
     /// One indicator.
@@ -143,9 +153,6 @@ impl IndicatorSet {
         at: MemberName,
         now: Timestamp,
     ) -> Option<Evidence> {
-        if self.by_value.is_empty() {
-            return None;
-        }
         let mut weighing = Weighing::default();
         for value in values {
             if let Some(ids) = self.by_value.get(&value) {
@@ -200,11 +207,22 @@ impl IndicatorSet {
     }
 }
 
+/// Inserts into a list that nearly always has one entry: room for four would double the memory of all.
+fn insert<T>(list: &mut Vec<T>, at: usize, entry: T) {
+    list.reserve_exact(1);
+    list.insert(at, entry);
+}
+
+/// Members that are counted as sources of one value at most. Weighing happens while a payment waits: it allocates
+/// nothing.
+const SOURCES_MAX: usize = 16;
+
 /// Several indicators on one value, weighed together: the strongest speaks, all are counted.
 #[derive(Default)]
 struct Weighing {
     best: Option<Evidence>,
-    members: Vec<MemberName>,
+    /// Members that found it, each once; more than fit count as so many.
+    members: [Option<MemberName>; SOURCES_MAX],
 }
 
 impl Weighing {
@@ -217,8 +235,9 @@ impl Weighing {
         for member in
             std::iter::once(content.registrar).chain(known.confirmed.iter().map(|(member, _)| *member))
         {
-            if !self.members.contains(&member) {
-                self.members.push(member);
+            let free = self.members.iter_mut().find(|slot| slot.is_none_or(|known| known == member));
+            if let Some(slot) = free {
+                *slot = Some(member);
             }
         }
         let full = effect == Effect::Full;
@@ -242,7 +261,7 @@ impl Weighing {
     }
 
     fn evidence(self) -> Option<Evidence> {
-        let sources = u8::try_from(self.members.len()).unwrap_or(u8::MAX);
+        let sources = self.members.iter().flatten().count() as u8;
         self.best.map(|best| Evidence { sources, ..best })
     }
 }

@@ -3,8 +3,10 @@
 //! After this file no digit of a personal number is in reach of any later stage.
 
 mod key;
+mod prefix;
 mod value;
 
+pub use prefix::{Prefix, PrefixError};
 pub use value::{IndicatorValue, ValueError};
 
 pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};

@@ -1,7 +1,6 @@
 //! The value of an indicator, as an analyst types it: one canonical form for each kind, the same as a request's own.
 
-use super::{Keyring, LivePseudonyms, ValueKind, address_bytes};
-use crate::indicators::Prefix;
+use super::{Keyring, LivePseudonyms, Prefix, ValueKind, address_bytes};
 use core::net::IpAddr;
 use sparr_protocol::account::account;
 use sparr_protocol::card::{is_par, looks_like_card_number};

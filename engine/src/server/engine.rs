@@ -11,6 +11,7 @@ use super::worker::{self, Controls, Phase, Shared};
 use super::{clock, dev};
 use crate::limits::PASS_MS_MAX;
 use crate::metrics::Metrics;
+use crate::request::ValueKind;
 use crate::state::{EngineClock, State, StateConfig};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use quinn::ServerConfig;
@@ -19,7 +20,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
 use sparr_protocol::codes::Role;
+use sparr_protocol::identity::Subject;
+use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::member::MemberKind;
+use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -122,6 +126,9 @@ impl Engine {
                 other.key
             };
             state.members.configure(other.member, other.kind, key);
+        }
+        if let Some(file) = &config.honey_numbers {
+            state.lay_out_honey(honey_numbers(file, &state)?);
         }
         let opened = journal::guarded(&journal_file, || {
             journal::open(store, config.member, config.engine, epoch, &state)
@@ -227,6 +234,22 @@ impl Engine {
     }
 }
 
+/// Reads numbers that nobody was ever given. What is no number at all is an error: it would never be asked about.
+fn honey_numbers(file: &Path, state: &State) -> Result<HashSet<Pseudonym>, StartError> {
+    let text = std::fs::read_to_string(file).map_err(io_error(file.display().to_string()))?;
+    let today = clock::moment().today;
+    let mut honey = HashSet::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = Subject::parse_swedish(line.trim(), today).map_err(|error| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", at + 1));
+            io_error(file.display().to_string())(error)
+        })?;
+        let live = state.keyring.live(ValueKind::Subject, number.canonical());
+        honey.extend(live.iter().map(|(_, pseudonym)| pseudonym));
+    }
+    Ok(honey)
+}
+
 /// Sockets that share one port, one for each worker.
 fn bind_all(listen: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
     // A port that is shared could be shared with another engine by mistake: somebody must have it alone first.
@@ -254,6 +277,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 /// Forgets idle velocity keys and passes that are over now and then, off the decision path.
 fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
+        let mut honey_before = 0;
         while stopped.recv_timeout(HOUSEKEEPING_EVERY) == Err(RecvTimeoutError::Timeout) {
             let horizon = state
                 .rules()
@@ -263,6 +287,14 @@ fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle
                 let now = state.now(clock::moment());
                 state.stores.velocity.forget_before(now.saturating_add_ms(-horizon_ms));
             }
+            let honey = state.honey_touched();
+            if honey > honey_before {
+                tracing::warn!(
+                    times = honey - honey_before,
+                    "numbers that nobody was ever given were asked about"
+                );
+            }
+            honey_before = honey;
             let day_before = state.now(clock::moment()).saturating_add_ms(-PASS_MS_MAX);
             state.stores.flags.passes.forget_before(day_before);
         }

@@ -233,6 +233,9 @@ fn looked_up(
     lookups: &Lookups,
 ) -> Result<LivePseudonyms, Refusal> {
     let subject = pseudonyms(subject, state)?;
+    if state.is_honey(subject) {
+        tracing::warn!(member = %actor.member, actor = actor.id(), "asked about a number that nobody was ever given");
+    }
     let today = clock::moment().today;
     if lookups.allows(actor.member, subject.current.1, today) {
         Ok(subject)

@@ -234,3 +234,60 @@ fn a_suspended_member_can_do_nothing_from_that_moment() {
     let police = members["members"].as_array().expect("a list").iter().find(|one| one["member"] == "police");
     assert_eq!(police.map(|one| one["key_number"].clone()), Some(json!(2)));
 }
+
+/// Every change can be asked for again under its id: it is done once, and says the same.
+#[test]
+fn a_repeated_operation_changes_nothing_and_an_id_is_good_for_one() {
+    let engine = EngineProcess::start();
+    let until = jiff_text(&(now_ms() + 3_600_000).to_string());
+    let (subject, op) = (["--subject", TOLVAN], |number: u64| ["--operation".to_owned(), id(number)]);
+    let indicator = {
+        let draft = [
+            "indicator",
+            "draft",
+            "--kind",
+            "domain",
+            "--value",
+            "a.example",
+            "--class",
+            "x",
+            "--grade",
+            "observed",
+        ];
+        let ids = op(1);
+        let draft = [&draft[..], &[&ids[0], &ids[1]]].concat();
+        let first = done(&engine, "analyst", &draft);
+        let again = done(&engine, "analyst", &draft);
+        assert_eq!((&first["id"], &first["digest"]), (&again["id"], &again["digest"]));
+        first["id"].as_str().expect("an id").to_owned()
+    };
+    let raise = ["flag", "raise", "--wish", "deny", "--until", "2030-12-31", "--reason", "scam"];
+    let operations: Vec<(&str, Vec<&str>)> = vec![
+        ("desk", [&raise[..], &subject].concat()),
+        ("desk", [&["flag", "extend", "--until", "2031-06-30"][..], &subject].concat()),
+        (
+            "desk",
+            [&["flag", "pass", "--merchant", "m1", "--max", "60SEK", "--until", &until][..], &subject]
+                .concat(),
+        ),
+        ("desk-b", [&["flag", "lift-request", "--registrar", "dev"][..], &subject].concat()),
+        ("desk", vec!["flag", "link", "--old", TOLVAN, "--new", "189001059808"]),
+        ("centre", [&["flag", "override", "--registrar", "dev"][..], &subject].concat()),
+        ("analyst", vec!["receipt", "add", "--indicator", &indicator, "--reference", "K1", "--own-word"]),
+        ("centre", vec!["member", "suspend", "bank-b", "--why", "fees"]),
+        ("centre", vec!["member", "admit", "bank-b", "--kind", "bank"]),
+        ("desk", [&["flag", "lift"][..], &subject].concat()),
+    ];
+    for (number, (who, arguments)) in operations.iter().enumerate() {
+        let ids = op(100 + number as u64);
+        let with_id = [&arguments[..], &[&ids[0], &ids[1]]].concat();
+        let first = done(&engine, who, &with_id);
+        let again = done(&engine, who, &with_id);
+        assert_eq!(first["position"], again["position"], "{arguments:?}: nothing was recorded again");
+        assert_eq!(first["second_person_needed"], again["second_person_needed"], "{arguments:?}");
+    }
+    // The id of the raise, for something else.
+    let ids = op(100);
+    let other = [&["flag", "lift"][..], &subject, &[&ids[0], &ids[1]]].concat();
+    assert_eq!(refused(&engine, "desk", &other), "id_conflict");
+}

@@ -124,10 +124,11 @@ fn real_lists_are_read_with_counts_and_every_reject_has_its_place() {
 #[test]
 fn sharing_needs_a_legal_basis_and_look_ups_have_a_budget() {
     let folder = tempfile::tempdir().expect("folder");
-    let basis = "lookups_per_day_max = 2\n[[legal_basis]]\nkinds = [\"domain\"]\nreference = \"board 2026-14\"\n\
+    let honey = write(folder.path(), "honey.txt", &format!("{}\n", personal_number(77)));
+    let basis = "lookups_per_day_max = 2\nhoney_numbers = \"HONEY\"\n[[legal_basis]]\nkinds = [\"domain\"]\nreference = \"board 2026-14\"\n\
                  assessment = \"DPIA 3\"\nvalid_until = \"2035-12-31\"\n[[legal_basis]]\nkinds = [\"phone\"]\n\
                  reference = \"old\"\nassessment = \"old\"\nvalid_until = \"2020-01-01\"\n";
-    let config = write(folder.path(), "engine.toml", basis);
+    let config = write(folder.path(), "engine.toml", &basis.replace("HONEY", &honey));
     let rules = shipped_rules().display().to_string();
     let engine = EngineProcess::start_with(&["--config", &config, "--rules", &rules]);
     for (kind, value, shared) in [
@@ -154,6 +155,15 @@ fn sharing_needs_a_legal_basis_and_look_ups_have_a_budget() {
     assert_eq!(status("desk", 3).0["refused"], "lookup_budget_spent");
     assert_eq!(status("desk-2", 3).0["refused"], "lookup_budget_spent", "a member's, not a person's");
     assert!(status("desk", 2).1 && status("desk-b", 3).1);
+    // A number that nobody was ever given betrays who walks through numbers, whether they screen or ask.
+    let touched = || engine.metric("sparr_honey_lookups_total");
+    assert_eq!(touched(), 0.0);
+    status("desk-b", 77);
+    let request = json!({
+        "request_id": id(1), "kind": "invoice", "amount_minor": 100, "currency": "SEK", "subject": personal_number(77),
+    });
+    assert_eq!(engine.screen(&request)["outcome"], "approve");
+    assert_eq!(touched(), 2.0);
     // Protection has no budget.
     let raise =
         ["flag", "raise", "--subject", TOLVAN, "--wish", "deny", "--until", "2030-12-31", "--reason", "scam"];

@@ -148,6 +148,12 @@ pub fn commented_defaults() -> String {
     }
     comment(
         &mut text,
+        "A file of numbers that nobody was ever given, one a line: who asks about one walks through numbers. Each time is\n\
+         counted (sparr_honey_lookups_total) and warned of. It stands among the first keys.\n\
+         honey_numbers = \"honey.txt\"",
+    );
+    comment(
+        &mut text,
         "Other members whose people may use this engine without an admission: the police, the central organisation.\n\
          The key is the public key of signing-1.key, with which the police sign receipts.\n\
          [members]\n\

@@ -49,6 +49,7 @@ struct Written {
     request_ids_max: Option<usize>,
     kind: Option<String>,
     lookups_per_day_max: Option<usize>,
+    honey_numbers: Option<PathBuf>,
     #[serde(default)]
     tls: WrittenTls,
     #[serde(default)]
@@ -162,6 +163,8 @@ pub struct EngineConfig {
     pub sharing: Sharing,
     /// Different people that a member's desks may look up in a day.
     pub lookups_per_day_max: usize,
+    /// File of numbers that nobody was ever given.
+    pub honey_numbers: Option<PathBuf>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -288,6 +291,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 kind,
                 members,
                 sharing,
+                honey_numbers: written.honey_numbers,
                 lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
             })
         }

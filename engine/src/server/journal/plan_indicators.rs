@@ -2,8 +2,9 @@
 
 use super::intent::Intent;
 use super::plan::{Asker, Planned};
-use crate::indicators::{Indicator, Prefix};
+use crate::indicators::Indicator;
 use crate::limits::{CONTEST_MS_MAX, EVENT_EARLY_MS_MAX};
+use crate::request::Prefix;
 use crate::server::keys;
 use sparr_protocol::codes::Role;
 use sparr_protocol::exchange::{Refusal, Said};
