@@ -61,6 +61,7 @@
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod decision;
+pub mod distinct;
 pub mod explain;
 pub mod facts;
 pub mod flags;

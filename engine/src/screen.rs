@@ -134,6 +134,7 @@ pub fn screen(
     };
     if let Some(person) = request.subject() {
         state.is_honey(person);
+        state.screened_people.observe(person.current.1);
     }
     observer.ended(Stage::Parse);
 

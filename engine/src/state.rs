@@ -5,6 +5,7 @@ mod apply;
 
 pub use apply::ApplyError;
 
+use crate::distinct::Distinct;
 use crate::facts::Stores;
 use crate::flags::FlagSet;
 use crate::ids::Ids;
@@ -111,6 +112,8 @@ pub struct State {
     /// Numbers that nobody was ever given: who asks about one is walking through numbers.
     honey: OnceLock<HashSet<Pseudonym>>,
     honey_touched: AtomicU64,
+    /// How many different people were screened today.
+    pub screened_people: Distinct,
     clock: EngineClock,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
@@ -158,6 +161,7 @@ impl State {
             policy: config.policy,
             honey: OnceLock::new(),
             honey_touched: AtomicU64::new(0),
+            screened_people: Distinct::default(),
             clock: config.clock,
             rules: ArcSwapOption::empty(),
             engine: config.engine,

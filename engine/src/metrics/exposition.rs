@@ -48,6 +48,7 @@ metrics! {
     RELOAD_SUCCESS = "sparr_reload_success" "Whether the last reload succeeded";
     FLAGS = "sparr_flags" "Subjects with flags, by state";
     INDICATORS = "sparr_indicators" "Indicators, by state: known, acting at this member, shared with all";
+    PEOPLE = "sparr_screened_people" "Different people who were screened today, about: whoever walks through numbers shows";
     HONEY = "sparr_honey_lookups_total" "Look-ups of numbers that nobody was ever given";
     RECORDS = "sparr_journal_records_total" "Records that this engine has made durable";
     FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
@@ -202,6 +203,7 @@ impl Exposition {
         let known =
             [("known", indicators.known), ("acting", indicators.acting), ("shared", indicators.shared)];
         page.gauge(&INDICATORS, known.map(|(state, n)| (label("state", state), n as f64)))?;
+        page.gauge(&PEOPLE, [(Labels::new(), self.state.screened_people.estimate() as f64)])?;
         page.counter(&HONEY, [(Labels::new(), self.state.honey_touched())])?;
         let count =
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
@@ -237,6 +239,7 @@ impl Exposition {
         let known =
             [("known", indicators.known), ("acting", indicators.acting), ("shared", indicators.shared)];
         page.gauge(&INDICATORS, known.map(|(state, n)| (label("state", state), n as f64)))?;
+        page.gauge(&PEOPLE, [(Labels::new(), self.state.screened_people.estimate() as f64)])?;
         page.counter(&HONEY, [(Labels::new(), self.state.honey_touched())])?;
         let count =
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];

@@ -170,7 +170,10 @@ impl Engine {
         let looking = Admin::new(state.clone(), metrics.clone(), reloader.clone());
         threads.push(admin::start(admin_listener, looking, stopped).map_err(io_error("admin port"))?);
         let (stop_housekeeping, stopped) = bounded(0);
-        threads.push(keep_house(state.clone(), stopped).map_err(io_error("housekeeping"))?);
+        threads.push(
+            keep_house(state.clone(), config.screened_people_alarm, stopped)
+                .map_err(io_error("housekeeping"))?,
+        );
 
         if development {
             let file = config.data_dir.join("dev").join(ADDRESS_FILE);
@@ -275,9 +278,9 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Forgets idle velocity keys and passes that are over now and then, off the decision path.
-fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
+fn keep_house(state: Arc<State>, people_alarm: u64, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
-        let mut honey_before = 0;
+        let (mut honey_before, mut today, mut alarmed) = (0, clock::moment().today, false);
         while stopped.recv_timeout(HOUSEKEEPING_EVERY) == Err(RecvTimeoutError::Timeout) {
             let horizon = state
                 .rules()
@@ -286,6 +289,19 @@ fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle
             if let Some(horizon_ms) = horizon {
                 let now = state.now(clock::moment());
                 state.stores.velocity.forget_before(now.saturating_add_ms(-horizon_ms));
+            }
+            if clock::moment().today != today {
+                (today, alarmed) = (clock::moment().today, false);
+                state.screened_people.reset();
+            }
+            let people = state.screened_people.estimate();
+            if people >= people_alarm && !alarmed {
+                alarmed = true;
+                tracing::warn!(
+                    people,
+                    people_alarm,
+                    "more different people were screened today than expected"
+                );
             }
             let honey = state.honey_touched();
             if honey > honey_before {

@@ -56,7 +56,9 @@ impl State {
             }
             Payload::FlagOverridden { subject, registrar, raise, .. } => {
                 let about = RaiseRef { subject: *subject, registrar: *registrar, raise: *raise };
-                if let Some(lifted) = stores.flags.votes.overridden(about, &record.actor, version) {
+                if record.actor.role == Role::Centre
+                    && let Some(lifted) = stores.flags.votes.overridden(about, &record.actor, version)
+                {
                     stores.flags.lift(*subject, *registrar, lifted, lifted.time());
                 }
             }

@@ -164,6 +164,7 @@ fn sharing_needs_a_legal_basis_and_look_ups_have_a_budget() {
     });
     assert_eq!(engine.screen(&request)["outcome"], "approve");
     assert_eq!(touched(), 2.0);
+    assert_eq!(engine.metric("sparr_screened_people"), 1.0);
     // Protection has no budget.
     let raise =
         ["flag", "raise", "--subject", TOLVAN, "--wish", "deny", "--until", "2030-12-31", "--reason", "scam"];

@@ -3,7 +3,7 @@
 use super::required::REQUIRED;
 use super::{
     ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, KIND, LIFT_COOLING_OFF_HOURS, LISTEN, LOOKUPS_PER_DAY_MAX,
-    RULES_DIR,
+    RULES_DIR, SCREENED_PEOPLE_ALARM,
 };
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
 
@@ -84,6 +84,11 @@ const KEYS: &[Key] = &[
         name: "lookups_per_day_max",
         value: || LOOKUPS_PER_DAY_MAX.to_string(),
         meaning: "Different people whom one member's desks may look up in a day (flag status, flag report). Then it stops.",
+    },
+    Key {
+        name: "screened_people_alarm",
+        value: || SCREENED_PEOPLE_ALARM.to_string(),
+        meaning: "Different people screened in a day from which on there is an alarm in the log. Screening never stops for it.",
     },
     Key {
         name: "drain_seconds",

@@ -50,6 +50,7 @@ struct Written {
     kind: Option<String>,
     lookups_per_day_max: Option<usize>,
     honey_numbers: Option<PathBuf>,
+    screened_people_alarm: Option<u64>,
     #[serde(default)]
     tls: WrittenTls,
     #[serde(default)]
@@ -163,6 +164,8 @@ pub struct EngineConfig {
     pub sharing: Sharing,
     /// Different people that a member's desks may look up in a day.
     pub lookups_per_day_max: usize,
+    /// Different people screened in a day from which on there is an alarm. Screening goes on.
+    pub screened_people_alarm: u64,
     /// File of numbers that nobody was ever given.
     pub honey_numbers: Option<PathBuf>,
 }
@@ -291,6 +294,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 kind,
                 members,
                 sharing,
+                screened_people_alarm: written.screened_people_alarm.unwrap_or(SCREENED_PEOPLE_ALARM),
                 honey_numbers: written.honey_numbers,
                 lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
             })
@@ -301,6 +305,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
 
 const KIND: MemberKind = MemberKind::PaymentProvider;
 const LOOKUPS_PER_DAY_MAX: usize = 5_000;
+const SCREENED_PEOPLE_ALARM: u64 = 1_000_000;
 const ENGINE: u16 = 1;
 const LIFT_COOLING_OFF_HOURS: u32 = 24;
 const DRAIN_SECONDS: u64 = 5;
