@@ -67,6 +67,7 @@ pub fn core(flags: u64) -> State {
 ///
 /// Where the shipped rules do not load.
 pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
+    let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
     let state = State::new(StateConfig {
         keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
         policy: Policy {
@@ -75,12 +76,12 @@ pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
             cooling_off_ms: 0,
         },
         clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
+        member,
         engine: 1,
         epoch: 1,
         velocity_keys_max: 4_000_000,
         ids_kept_max,
     });
-    let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
     let population = Population { flags, ..Population::default() };
     for (at, (person, asked)) in (0..).zip(population.flags()) {
         let number = personal_number(person);

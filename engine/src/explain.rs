@@ -101,10 +101,11 @@ impl Explanation {
             push(
                 &mut out,
                 format_args!(
-                    "  Flag ({} wishes it): entered by {}, until {}.",
+                    "  Flag ({} wishes it): entered by {}, until {}{}.",
                     flag.terms.wish.name(),
                     flag.registrar,
-                    flag.terms.valid_until
+                    flag.terms.valid_until,
+                    if flag.is_open { "; a pass opens it for this payment" } else { "" }
                 ),
             );
         }

@@ -14,7 +14,7 @@
 //! use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
 //! use sparr_protocol::codes::{Kind, Outcome};
 //! use sparr_protocol::frame::Next;
-//! use sparr_protocol::ids::RequestId;
+//! use sparr_protocol::ids::{MemberName, RequestId};
 //! use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 //! use sparr_protocol::request::AuthorisationRequest;
 //! use sparr_protocol::time::{Date, Timestamp};
@@ -33,6 +33,7 @@
 //!     keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
 //!     policy,
 //!     clock: EngineClock::Wall { began: now },
+//!     member: MemberName::parse("my-company").expect("legal"),
 //!     engine: 1,
 //!     epoch: 1,
 //!     velocity_keys_max: 1_000,
@@ -61,12 +62,15 @@ pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod decision;
+pub mod distinct;
 pub mod explain;
 pub mod facts;
 pub mod flags;
 pub mod ids;
+pub mod indicators;
 pub mod journal;
 pub mod limits;
+pub mod members;
 #[cfg(feature = "server")]
 pub mod metrics;
 pub mod policy;
@@ -79,3 +83,4 @@ pub mod server;
 pub mod state;
 pub mod trial;
 pub mod velocity;
+pub mod version;

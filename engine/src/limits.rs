@@ -63,6 +63,12 @@ pub const PATTERN_PROGRAM_BYTES_MAX: usize = 256 << 10;
 /// Passes that one flag may have open at a time.
 pub const PASSES_MAX: usize = 8;
 
+/// Longest life of a pass, ms: a day.
+pub const PASS_MS_MAX: i64 = 86_400_000;
+
+/// Longest that a registrar may take to answer a contest, ms: 30 days.
+pub const CONTEST_MS_MAX: i64 = 30 * 86_400_000;
+
 /// Longest life of a flag from the day it is raised, days: five years, as bedrägerispärr has it.
 pub const FLAG_DAYS_MAX: i64 = 5 * 366;
 

@@ -1,9 +1,13 @@
-//! What the member has decided for itself: required fields, what to do where nobody can be asked, patience.
+//! What the member has decided for itself: required fields, what to do where nobody can be asked, patience, and on
+//! which legal basis it shares.
 
 use crate::decision::VerifyUnavailable;
 use sparr_protocol::codes::Kind;
 use sparr_protocol::field::Field;
+use sparr_protocol::indicator::IndicatorKind;
+use sparr_protocol::time::Timestamp;
 use sparr_protocol::view::RequestView;
+use std::collections::BTreeMap;
 
 /// One requirement: at least one of these fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,4 +65,38 @@ pub struct Policy {
     pub verify_unavailable: VerifyUnavailable,
     /// How long a lift that no second channel confirmed waits before it takes effect, ms.
     pub cooling_off_ms: i64,
+}
+
+/// Why a member may share what it knows of somebody: without it, nothing of that kind leaves the member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegalBasis {
+    /// Reference of the decision.
+    pub reference: String,
+    /// Reference of the data protection assessment.
+    pub assessment: String,
+    /// It counts before this time.
+    pub valid_until: Timestamp,
+}
+
+impl LegalBasis {
+    /// As it stands in every record that relies on it.
+    pub fn text(&self) -> String {
+        format!("{}; {}", self.reference, self.assessment)
+    }
+}
+
+/// What may be shared: off for every kind that has no legal basis.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sharing(BTreeMap<IndicatorKind, LegalBasis>);
+
+impl Sharing {
+    /// Sets the basis of a kind.
+    pub fn allow(&mut self, kind: IndicatorKind, basis: LegalBasis) {
+        self.0.insert(kind, basis);
+    }
+
+    /// The basis of a kind, where there is one that counts at `now`.
+    pub fn basis(&self, kind: IndicatorKind, now: Timestamp) -> Option<&LegalBasis> {
+        self.0.get(&kind).filter(|basis| now < basis.valid_until)
+    }
 }

@@ -1,7 +1,9 @@
-//! Who may do what: role × operation, default deny. A new role or operation does not compile without its line.
+//! Who may do what: member kind × role × operation × own or other, default deny. A new operation does not compile
+//! without its line.
 
 use sparr_protocol::codes::Role;
 use sparr_protocol::exchange::OperationKind;
+use sparr_protocol::member::MemberKind;
 
 /// Everything that a caller can ask of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,33 +14,129 @@ pub enum Right {
     Exchange(OperationKind),
 }
 
-/// Whether a role may do this at its own member's engine.
-pub const fn permits(role: Role, right: Right) -> bool {
+impl Right {
+    /// Every right, in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Screen).chain(OperationKind::ALL.iter().copied().map(Self::Exchange))
+    }
+
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Screen => "screen",
+            Self::Exchange(operation) => operation.name(),
+        }
+    }
+}
+
+/// On whose flags, indicators or members a right may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// On nobody's: the right is not given.
+    Nobody,
+    /// On what the caller's own member entered.
+    Own,
+    /// On everybody's.
+    All,
+}
+
+impl Reach {
+    /// The name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "-",
+            Self::Own => "own",
+            Self::All => "all",
+        }
+    }
+}
+
+/// One line of the table.
+type Line = (&'static [MemberKind], Role, Reach);
+
+/// Organisations whose desks meet the person.
+const DESKS: &[MemberKind] = &[MemberKind::PaymentProvider, MemberKind::Bank];
+/// Organisations whose analysts may say something about a suspect.
+const ANALYSTS: &[MemberKind] =
+    &[MemberKind::PaymentProvider, MemberKind::Bank, MemberKind::Telecom, MemberKind::Authority];
+/// Organisations that screen payments. A merchant and a telecom query; they read no lists.
+const SCREENERS: &[MemberKind] =
+    &[MemberKind::PaymentProvider, MemberKind::Bank, MemberKind::Merchant, MemberKind::Telecom];
+const POLICE: &[MemberKind] = &[MemberKind::Police];
+const CENTRE: &[MemberKind] = &[MemberKind::CentralOrganisation];
+const EVERYBODY: &[MemberKind] = MemberKind::ALL;
+
+/// Who has a right. What stands on no line is not permitted.
+const fn lines(right: Right) -> &'static [Line] {
     match right {
-        Right::Screen => match role {
-            Role::Gateway => true,
-            Role::Desk | Role::Analyst | Role::Risk | Role::Operator | Role::Centre | Role::Police => false,
-        },
-        Right::Exchange(OperationKind::FlagRaise | OperationKind::FlagLift) => match role {
-            Role::Desk => true,
-            // A gateway answers machines. Whoever lifts a flag has spoken with the person.
-            Role::Gateway | Role::Analyst | Role::Risk | Role::Operator | Role::Centre | Role::Police => {
-                false
+        // A gateway answers machines. Whoever raises or lifts a flag has spoken with the person.
+        Right::Screen => &[(SCREENERS, Role::Gateway, Reach::Own)],
+        Right::Exchange(operation) => match operation {
+            OperationKind::FlagRaise
+            | OperationKind::FlagPlan
+            | OperationKind::FlagLift
+            | OperationKind::FlagPass
+            | OperationKind::FlagExtend
+            | OperationKind::SubjectLink => &[(DESKS, Role::Desk, Reach::Own)],
+            OperationKind::FlagLiftRequest => &[(DESKS, Role::Desk, Reach::All)],
+            OperationKind::FlagStatus | OperationKind::FlagReport => {
+                &[(DESKS, Role::Desk, Reach::All), (CENTRE, Role::Centre, Reach::All)]
             }
+            OperationKind::FlagList => &[(DESKS, Role::Desk, Reach::Own), (CENTRE, Role::Centre, Reach::All)],
+            OperationKind::FlagOverride => &[(CENTRE, Role::Centre, Reach::All)],
+            OperationKind::IndicatorDraft
+            | OperationKind::IndicatorReport
+            | OperationKind::IndicatorShare
+            | OperationKind::IndicatorWithdraw => {
+                &[(ANALYSTS, Role::Analyst, Reach::Own), (POLICE, Role::Police, Reach::Own)]
+            }
+            // A member's own word needs a second person, and stays visible as such.
+            OperationKind::ReceiptAdd => {
+                &[(ANALYSTS, Role::Analyst, Reach::Own), (POLICE, Role::Police, Reach::All)]
+            }
+            OperationKind::IndicatorConfirm | OperationKind::IndicatorContest => {
+                &[(ANALYSTS, Role::Analyst, Reach::All), (POLICE, Role::Police, Reach::All)]
+            }
+            OperationKind::IndicatorList => &[
+                (ANALYSTS, Role::Analyst, Reach::All),
+                (POLICE, Role::Police, Reach::All),
+                (CENTRE, Role::Centre, Reach::All),
+            ],
+            OperationKind::MemberAdmit | OperationKind::MemberSuspend | OperationKind::MemberRotateKey => {
+                &[(CENTRE, Role::Centre, Reach::All)]
+            }
+            OperationKind::MemberList => &[
+                (CENTRE, Role::Centre, Reach::All),
+                (POLICE, Role::Police, Reach::All),
+                (ANALYSTS, Role::Analyst, Reach::All),
+                (DESKS, Role::Desk, Reach::All),
+                (EVERYBODY, Role::Operator, Reach::All),
+            ],
+            OperationKind::ReasonName => &[
+                (EVERYBODY, Role::Gateway, Reach::All),
+                (EVERYBODY, Role::Desk, Reach::All),
+                (EVERYBODY, Role::Analyst, Reach::All),
+                (EVERYBODY, Role::Risk, Reach::All),
+                (EVERYBODY, Role::Operator, Reach::All),
+                (EVERYBODY, Role::Centre, Reach::All),
+                (EVERYBODY, Role::Police, Reach::All),
+            ],
         },
-        Right::Exchange(OperationKind::FlagStatus | OperationKind::FlagList) => match role {
-            Role::Desk | Role::Centre => true,
-            Role::Gateway | Role::Analyst | Role::Risk | Role::Operator | Role::Police => false,
-        },
-        Right::Exchange(OperationKind::ReasonName) => match role {
-            Role::Gateway
-            | Role::Desk
-            | Role::Analyst
-            | Role::Risk
-            | Role::Operator
-            | Role::Centre
-            | Role::Police => true,
-        },
+    }
+}
+
+/// How far a right of this role at a member of this kind reaches.
+pub fn reach(kind: MemberKind, role: Role, right: Right) -> Reach {
+    let given = lines(right).iter().filter(|(kinds, known, _)| *known == role && kinds.contains(&kind));
+    given.map(|(_, _, reach)| *reach).max().unwrap_or(Reach::Nobody)
+}
+
+/// Whether somebody may do this to what `own` says is their member's or another's.
+pub fn permits(kind: MemberKind, role: Role, right: Right, own: bool) -> bool {
+    match reach(kind, role, right) {
+        Reach::Nobody => false,
+        Reach::Own => own,
+        Reach::All => true,
     }
 }
 
@@ -46,13 +144,60 @@ pub const fn permits(role: Role, right: Right) -> bool {
 mod tests {
     use super::*;
 
+    /// The whole table, cell by cell, against what the design says in words: who is not named may not.
     #[test]
-    fn a_gateway_screens_and_changes_nothing_and_nobody_else_screens() {
-        for role in Role::ALL.iter().copied() {
-            assert_eq!(permits(role, Right::Screen), role == Role::Gateway, "{}", role.name());
-            for operation in [OperationKind::FlagRaise, OperationKind::FlagLift] {
-                assert_eq!(permits(role, Right::Exchange(operation)), role == Role::Desk, "{}", role.name());
+    fn every_cell_of_the_table_is_as_the_words_say() {
+        let mut given = 0;
+        for kind in MemberKind::ALL.iter().copied() {
+            for role in Role::ALL.iter().copied() {
+                for right in Right::all() {
+                    let reach = reach(kind, role, right);
+                    given += usize::from(reach != Reach::Nobody);
+                    let changes_flags = matches!(
+                        right,
+                        Right::Exchange(
+                            OperationKind::FlagRaise | OperationKind::FlagLift | OperationKind::FlagPass
+                        )
+                    );
+                    let changes_members = matches!(
+                        right,
+                        Right::Exchange(OperationKind::MemberAdmit | OperationKind::MemberSuspend)
+                    );
+                    let where_ = format!("{} {} {}", kind.name(), role.name(), right.name());
+                    if right == Right::Screen {
+                        assert_eq!(
+                            reach != Reach::Nobody,
+                            role == Role::Gateway && SCREENERS.contains(&kind),
+                            "{where_}"
+                        );
+                    }
+                    if changes_flags {
+                        let desk = role == Role::Desk && DESKS.contains(&kind);
+                        assert_eq!(reach, if desk { Reach::Own } else { Reach::Nobody }, "{where_}");
+                    }
+                    if changes_members {
+                        let centre = role == Role::Centre && kind == MemberKind::CentralOrganisation;
+                        assert_eq!(reach != Reach::Nobody, centre, "{where_}");
+                    }
+                    if kind == MemberKind::Merchant && !matches!(role, Role::Gateway | Role::Operator) {
+                        let name = right == Right::Exchange(OperationKind::ReasonName);
+                        assert_eq!(reach != Reach::Nobody, name, "a merchant reads no lists: {where_}");
+                    }
+                    assert_eq!(permits(kind, role, right, false), reach == Reach::All, "{where_}");
+                    assert_eq!(permits(kind, role, right, true), reach != Reach::Nobody, "{where_}");
+                }
             }
         }
+        let cells = MemberKind::ALL.len() * Role::ALL.len() * Right::all().count();
+        assert!(given * 5 < cells, "{given} of {cells}: most of the table is a refusal");
+    }
+
+    #[test]
+    fn a_role_without_the_right_kind_of_member_has_nothing() {
+        let receipt = Right::Exchange(OperationKind::ReceiptAdd);
+        assert_eq!(reach(MemberKind::Police, Role::Police, receipt), Reach::All);
+        assert_eq!(reach(MemberKind::Bank, Role::Police, receipt), Reach::Nobody, "a bank's own police");
+        let admit = Right::Exchange(OperationKind::MemberAdmit);
+        assert_eq!(reach(MemberKind::Bank, Role::Centre, admit), Reach::Nobody, "a bank's own centre");
     }
 }

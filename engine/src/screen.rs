@@ -11,8 +11,9 @@ use crate::request::Request;
 use crate::rules::Hits;
 use crate::state::{ActiveRules, Moment, State};
 use crate::velocity::Reading;
+use sparr_protocol::exchange::{Look, LookedBy};
 use sparr_protocol::field::Field;
-use sparr_protocol::ids::RequestId;
+use sparr_protocol::ids::{Pseudonym, RequestId};
 use sparr_protocol::response::{
     AuthorisationResponse, Checked, Decided, Degraded, NotScreened, ReasonCode, Why,
 };
@@ -131,6 +132,10 @@ pub fn screen(
         Ok(request) => request,
         Err(not_screened) => return unanswered(id, not_screened),
     };
+    if let Some(person) = request.subject() {
+        state.is_honey(person);
+        state.screened_people.observe(person.current.1);
+    }
     observer.ended(Stage::Parse);
 
     let now = state.seeing(asked.moment, request.event_time());
@@ -178,9 +183,22 @@ pub fn screen(
         checked: facts.checked,
         ..unanswered(id, Why::RuleError.into())
     };
+    if let Some(person) = facts.flagged {
+        note_look(person, &response, now, state);
+    }
     admitted.answered(response);
     observer.ended(Stage::Decide);
     response
+}
+
+/// Remembers that a flagged person was looked up, and what came of it: the person may ask.
+fn note_look(person: Pseudonym, response: &AuthorisationResponse, now: Timestamp, state: &State) {
+    let (outcome, review) =
+        response.answer.as_ref().map_or((0, 0), |decided| (decided.outcome.wire(), decided.review.wire()));
+    if let Some(kind) = state.members.kind(state.member()) {
+        let look = Look { at: now, kind, by: LookedBy::Screening, outcome, review };
+        state.stores.flags.looks.note(person, look);
+    }
 }
 
 /// A request whose id is reserved: it is given back unless an answer is kept under it.

@@ -1,19 +1,27 @@
 //! Everything that an engine knows: stores, kept ids, keys, policy, the active rule set, and where in the journal
 //! it stands. `apply` is the only way in for the exchange's records.
 
+mod apply;
+
+pub use apply::ApplyError;
+
+use crate::distinct::Distinct;
 use crate::facts::Stores;
-use crate::flags::{FlagSet, Raise, Version};
+use crate::flags::FlagSet;
 use crate::ids::Ids;
+use crate::indicators::IndicatorSet;
+use crate::members::Members;
 use crate::policy::Policy;
-use crate::request::Keyring;
+use crate::request::{Keyring, LivePseudonyms};
 use crate::rules::RuleSet;
 use crate::velocity::Velocity;
 use arc_swap::{ArcSwapOption, Guard};
-use sparr_protocol::record::{Payload, Record, RecordDigest};
+use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::Position;
 use sparr_protocol::time::{Date, Timestamp};
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The time as the shell's clock gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,27 +97,23 @@ pub struct ActiveRules {
     pub observed_since: Vec<Timestamp>,
 }
 
-/// A record that cannot be applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    /// It must be understood and is not: going on without it could leave somebody unprotected.
-    #[error("record of kind {kind} must be understood, and this version does not know it")]
-    NotUnderstood {
-        /// The kind's number.
-        kind: u8,
-    },
-}
-
 /// Everything that an engine knows.
 pub struct State {
-    /// Flags and velocity.
+    /// Flags, indicators and velocity.
     pub stores: Stores,
+    /// Who takes part in the exchange.
+    pub members: Members,
     /// Answered request ids.
     pub ids: Ids,
     /// Network keys.
     pub keyring: Keyring,
     /// The member's own decisions.
     pub policy: Policy,
+    /// Numbers that nobody was ever given: who asks about one is walking through numbers.
+    honey: OnceLock<HashSet<Pseudonym>>,
+    honey_touched: AtomicU64,
+    /// How many different people were screened today.
+    pub screened_people: Distinct,
     clock: EngineClock,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
@@ -129,6 +133,8 @@ pub struct StateConfig {
     pub policy: Policy,
     /// Which clock judges.
     pub clock: EngineClock,
+    /// The member whose engine this is.
+    pub member: MemberName,
     /// Number of this engine within its member.
     pub engine: u16,
     /// This life of the engine.
@@ -143,10 +149,19 @@ impl State {
     /// An empty state, not yet ready.
     pub fn new(config: StateConfig) -> Self {
         Self {
-            stores: Stores { flags: FlagSet::default(), velocity: Velocity::new(config.velocity_keys_max) },
+            stores: Stores {
+                member: config.member,
+                flags: FlagSet::default(),
+                indicators: IndicatorSet::default(),
+                velocity: Velocity::new(config.velocity_keys_max),
+            },
+            members: Members::default(),
             ids: Ids::new(config.ids_kept_max),
             keyring: config.keyring,
             policy: config.policy,
+            honey: OnceLock::new(),
+            honey_touched: AtomicU64::new(0),
+            screened_people: Distinct::default(),
             clock: config.clock,
             rules: ArcSwapOption::empty(),
             engine: config.engine,
@@ -156,36 +171,6 @@ impl State {
             draining: AtomicBool::new(false),
             seed: foldhash::quality::RandomState::default(),
         }
-    }
-
-    /// Takes in a record, from whatever origin and in whatever order: the result is the same.
-    pub fn apply(&self, record: &Record, digest: RecordDigest) -> Result<(), ApplyError> {
-        let version = Version {
-            stamp: record.stamp,
-            member: record.origin.member,
-            engine: record.origin.engine,
-            epoch: record.origin.epoch,
-            sequence: record.sequence,
-        };
-        let registrar = record.actor.member;
-        match &record.payload {
-            Payload::FlagRaised { subject, terms, .. } => {
-                self.stores.flags.raise(
-                    *subject,
-                    registrar,
-                    Raise { version, record: digest, terms: *terms },
-                );
-            }
-            Payload::FlagLifted { subject, effective_from, .. } => {
-                self.stores.flags.lift(*subject, registrar, version, *effective_from);
-            }
-            Payload::Unknown { kind, must_understand: true, .. } => {
-                return Err(ApplyError::NotUnderstood { kind: *kind });
-            }
-            Payload::Unknown { must_understand: false, .. } => {}
-        }
-        self.applied.fetch_add(1, Ordering::Release);
-        Ok(())
     }
 
     /// Makes a rule set the one that decides, in one step: a request sees the old one or the new one, whole.
@@ -219,6 +204,32 @@ impl State {
     /// The active rule set: load it once for a batch, so that no batch mixes versions.
     pub fn rules(&self) -> Guard<Option<Arc<ActiveRules>>> {
         self.rules.load()
+    }
+
+    /// Lays out numbers that nobody was ever given. Once; a second time changes nothing.
+    pub fn lay_out_honey(&self, numbers: HashSet<Pseudonym>) {
+        // An error says that it was done before.
+        let _ = self.honey.set(numbers);
+    }
+
+    /// Whether a person who is asked about is one whom nobody was ever given; it is counted, if so.
+    pub fn is_honey(&self, person: LivePseudonyms) -> bool {
+        let Some(honey) = self.honey.get() else { return false };
+        let touched = person.iter().any(|(_, number)| honey.contains(&number));
+        if touched {
+            self.honey_touched.fetch_add(1, Ordering::Relaxed);
+        }
+        touched
+    }
+
+    /// How often somebody has asked about a number that nobody was ever given.
+    pub fn honey_touched(&self) -> u64 {
+        self.honey_touched.load(Ordering::Relaxed)
+    }
+
+    /// The member whose engine this is.
+    pub fn member(&self) -> MemberName {
+        self.stores.member
     }
 
     /// Where in the journal this engine stands.

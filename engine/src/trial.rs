@@ -53,6 +53,7 @@ impl Trial {
                 cooling_off_ms: 0,
             },
             clock: EngineClock::Wall { began: Timestamp::MIN },
+            member: MemberName::TRIAL,
             engine: 1,
             epoch: 1,
             velocity_keys_max: 1 << 20,

@@ -49,6 +49,7 @@ const CONDITIONS: &[&str] = &[
     "event_time - auth.time < duration('10m') && hour < 24",
     "issuer_country != billing_country && !flag.deny",
     "amount_minor / (mcc - 5732) > 1",
+    "indicator(email).hit || indicator(ip).grade == 'confirmed' || indicator(domain).class == 'x'",
 ];
 
 fn source(name: &str, text: &str) -> SourceFile {

@@ -38,7 +38,7 @@ impl<'a> ReasonNames<'a> {
             let name = match self.client.exchange(&asked).await.as_deref() {
                 Ok([answer]) => match &answer.said {
                     Said::Reason(name) => Some(name.clone()),
-                    Said::Durable { .. } | Said::Refused(_) | Said::Flag(_) | Said::End => None,
+                    _ => None,
                 },
                 Ok(_) | Err(_) => None,
             };

@@ -1,6 +1,7 @@
 //! What a flag says: the person's wish, its scope, its end. Shared by the exchange's operations and its records.
 
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, ScopeKind, Wish};
+use crate::ids::Pseudonym;
 use crate::money::Currency;
 use crate::time::Timestamp;
 
@@ -117,6 +118,15 @@ pub struct Terms {
     pub compromised: Methods,
     /// The flag acts before this time.
     pub valid_until: Timestamp,
+}
+
+/// The merchant that a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MerchantRef {
+    /// Its registrar's own id: the pass acts at that member alone.
+    OwnId(Pseudonym),
+    /// Its organisationsnummer: the pass acts at every member.
+    Organisation(Pseudonym),
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@
 
 use crate::codes::codes;
 use crate::ids::RequestId;
-use crate::limits::{ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, REQUEST_FRAME_BYTES_MAX};
+use crate::limits::{
+    ANSWER_FRAME_BYTES_MAX, EXCHANGE_ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, REQUEST_FRAME_BYTES_MAX,
+};
 
 /// The application protocol that both sides name in the TLS handshake.
 pub const ALPN: &[u8] = b"sparr/1";
@@ -174,8 +176,13 @@ pub(crate) fn append(
     out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
     write(out);
     let bytes = out.len() - start;
-    let is_answer = kind.wire() & 0x80 != 0;
-    let max = if is_answer { ANSWER_FRAME_BYTES_MAX } else { REQUEST_FRAME_BYTES_MAX };
+    let max = match kind {
+        MessageKind::ScreenAnswer => ANSWER_FRAME_BYTES_MAX,
+        MessageKind::ExchangeAnswer => EXCHANGE_ANSWER_FRAME_BYTES_MAX,
+        MessageKind::Screen | MessageKind::FinalResult | MessageKind::Label | MessageKind::Exchange => {
+            REQUEST_FRAME_BYTES_MAX
+        }
+    };
     if bytes > max {
         out.truncate(start);
         return Err(TooLarge { bytes, max });

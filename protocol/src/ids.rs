@@ -79,6 +79,9 @@ impl fmt::Debug for RuleSetDigest {
 pub struct MemberName([u8; MEMBER_BYTES_MAX]);
 
 impl MemberName {
+    /// Whom the state of a trial or a backtest belongs to: nobody is called so in an exchange by accident.
+    pub const TRIAL: Self = Self(*b"trial\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+
     /// Checks the spelling of a name.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();

@@ -7,7 +7,8 @@
 //! | [`view`] | the request as an engine reads it, in place |
 //! | [`identity`] | one person, one key: every legal spelling of a Swedish number |
 //! | [`frame`] | length, version, kind, checksum |
-//! | [`exchange`] | raise, lift, status, list |
+//! | [`exchange`] | what desks, analysts, the police and the central organisation ask |
+//! | [`indicator`] | what an indicator says, and its digest |
 //! | [`record`] | what a journal keeps |
 //!
 //! `WIRE.md` beside this crate describes every byte, for clients in other languages.
@@ -48,9 +49,11 @@ pub mod flag;
 pub mod frame;
 pub mod identity;
 pub mod ids;
+pub mod indicator;
 #[cfg(feature = "json")]
 pub mod json;
 pub mod limits;
+pub mod member;
 pub mod money;
 pub mod personal;
 pub mod place;

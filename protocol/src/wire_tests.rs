@@ -4,14 +4,17 @@
 
 use crate::codes::*;
 use crate::exchange::{
-    self, ExchangeAnswer, ExchangeRequest, Operation, OperationKind, Refusal, Said, StandingCode, SubjectText,
+    self, ExchangeAnswer, ExchangeRequest, LookedBy, Operation, OperationKind, PlannedChange, Refusal, Said,
+    StandingCode, SubjectText,
 };
 use crate::field::Field;
 use crate::flag::{Methods, Scope, Terms};
 use crate::frame::{CloseCode, MessageKind, Next};
 use crate::ids::Actor;
 use crate::ids::{RequestId, RuleSetDigest};
+use crate::indicator::{Attestation, Grade, IndicatorKind, IndicatorRole, IndicatorStanding};
 use crate::limits::*;
+use crate::member::{MemberKind, MemberStanding};
 use crate::money::Currency;
 use crate::place::{Country, Mcc};
 use crate::record::{Commit, Origin, Payload, Record, RecordKind};
@@ -92,7 +95,10 @@ fn sections() -> Vec<(&'static str, String)> {
     code_rows!(exchange_values:
         "operation" OperationKind, "`wish`" Wish, "`scope`" ScopeKind, "`reason`" FlagReason,
         "`requested_by`" RequestedBy, "`standing`" StandingCode, "refusal" Refusal, "role" Role,
-        "record kind" RecordKind,
+        "record kind" RecordKind, "kind of indicator" IndicatorKind, "`role` of an indicator" IndicatorRole,
+        "`grade`" Grade, "`attested`" Attestation, "`standing` of an indicator" IndicatorStanding,
+        "kind of member" MemberKind, "`standing` of a member" MemberStanding, "plan" PlannedChange,
+        "`by` of a look" LookedBy,
     );
     let mut kinds = String::from("| number | message |\n|---|---|\n");
     for kind in MessageKind::ALL {
@@ -121,10 +127,13 @@ fn sections() -> Vec<(&'static str, String)> {
     for (name, value) in [
         ("a question's frame, header included", REQUEST_FRAME_BYTES_MAX),
         ("an answer's frame, header included", ANSWER_FRAME_BYTES_MAX),
+        ("an answer's frame of the exchange, header included", EXCHANGE_ANSWER_FRAME_BYTES_MAX),
         ("a text", TEXT_BYTES_MAX),
         ("`payment_id` and `original_payment_id`", PAYMENT_ID_BYTES_MAX),
         ("a member's name", MEMBER_BYTES_MAX),
         ("the id of who acts", ACTOR_BYTES_MAX),
+        ("an indicator's class", CLASS_BYTES_MAX),
+        ("a police reference, and a reason that somebody writes", REFERENCE_BYTES_MAX),
         ("a journal record", RECORD_BYTES_MAX),
     ] {
         let _ = writeln!(limits, "| {name} | {value} |");
@@ -144,13 +153,26 @@ fn sections() -> Vec<(&'static str, String)> {
         ("exchange-terms", layout(exchange::request_layouts::TERMS)),
         ("exchange-subject", layout(exchange::request_layouts::SUBJECT)),
         ("exchange-lift", layout(exchange::request_layouts::LIFT)),
+        ("exchange-flag-change", layout(exchange::flag_layouts::CHANGE)),
+        ("exchange-draft", layout(exchange::indicator_layouts::DRAFT)),
+        ("exchange-about-indicator", layout(exchange::indicator_layouts::ABOUT)),
+        ("exchange-member-change", layout(exchange::member_layouts::CHANGE)),
         ("exchange-answer-head", layout(exchange::answer_layouts::HEAD)),
         ("exchange-durable", layout(exchange::answer_layouts::DURABLE)),
-        ("exchange-flag", layout(exchange::answer_layouts::FLAG)),
+        ("exchange-flag", layout(exchange::entry_layouts::FLAG)),
+        ("exchange-indicator", layout(exchange::entry_layouts::INDICATOR)),
+        ("content", layout(crate::indicator::CONTENT_LAYOUT)),
+        ("exchange-member", layout(exchange::entry_layouts::MEMBER)),
+        ("exchange-look", layout(exchange::entry_layouts::LOOK)),
         ("exchange-values", exchange_values),
         ("record-head", layout(crate::record::layouts::HEAD)),
         ("record-flag-raised", layout(crate::record::layouts::RAISED)),
         ("record-flag-lifted", layout(crate::record::layouts::LIFTED)),
+        ("record-pass", layout(crate::record::layouts::PASS)),
+        ("record-linked", layout(crate::record::layouts::LINKED)),
+        ("record-about-flag", layout(crate::record::layouts::ABOUT_FLAG)),
+        ("record-about-indicator", layout(crate::record::layouts::ABOUT_INDICATOR)),
+        ("record-member", layout(crate::record::layouts::MEMBER)),
         ("record-commit", layout(crate::record::layouts::COMMIT)),
         ("close-codes", close),
         ("example-request", hexdump(&golden()[0].1)),
@@ -327,7 +349,11 @@ fn golden() -> Vec<(&'static str, Vec<u8>)> {
     let durable = ExchangeAnswer {
         id: id(0x30),
         position: Position { engine: 1, epoch: 77, index: 43 },
-        said: Said::Durable { peers: 0, effective_from: Timestamp::from_ms(1_522_540_831_000) },
+        said: Said::Durable {
+            peers: 0,
+            effective_from: Timestamp::from_ms(1_522_540_831_000),
+            second_person: false,
+        },
     };
     vec![
         ("request-invoice.bin", framed(&|out| invoice().encode(out).expect("fits"))),

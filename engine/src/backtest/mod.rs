@@ -11,6 +11,7 @@ use crate::request::{Keyring, NetworkKey};
 use crate::rules::RuleSet;
 use crate::screen::{Asked, Scratch, Stopped, Unobserved, screen};
 use crate::state::{EngineClock, Moment, State, StateConfig};
+use sparr_protocol::ids::MemberName;
 use sparr_protocol::response::AuthorisationResponse;
 use sparr_protocol::time::Timestamp;
 
@@ -49,6 +50,7 @@ impl Backtest {
                 cooling_off_ms: 0,
             },
             clock: EngineClock::event(),
+            member: MemberName::TRIAL,
             engine: 0,
             epoch: 0,
             velocity_keys_max,

@@ -25,12 +25,22 @@ pub(crate) struct ConnectArgs {
 }
 
 impl ConnectArgs {
+    fn identities(&self) -> PathBuf {
+        self.identity.clone().unwrap_or_else(|| self.data_dir.join("dev"))
+    }
+
+    /// Folder of the identity that a command in a role uses.
+    pub(crate) fn identity_dir(&self, role: Role) -> PathBuf {
+        let identities = self.identities();
+        let one_identity = identities.join("cert.pem").is_file();
+        if one_identity { identities } else { identities.join(role.name()) }
+    }
+
     /// How to connect in a role. The command line reports what it hears and falls back to nothing: the policy is
     /// never asked.
     pub(crate) fn config(&self, role: Role) -> Result<ClientConfig, CannotRun> {
-        let identities = self.identity.clone().unwrap_or_else(|| self.data_dir.join("dev"));
-        let one_identity = identities.join("cert.pem").is_file();
-        let dir = if one_identity { identities.clone() } else { identities.join(role.name()) };
+        let identities = self.identities();
+        let dir = self.identity_dir(role);
         if !dir.is_dir() {
             return Err(CannotRun(format!(
                 "no identity in {}: start `sparr serve --dev --data-dir {}` first, or give --identity",

@@ -1,22 +1,16 @@
 //! `sparr flag`: what a support desk does for a person.
 
-use super::connect::ConnectArgs;
-use super::{CannotRun, Ended, Outcome};
+use super::Outcome;
+use super::exchange::{ByArgs, Common, SubjectArgs, ask, changed, end_of_day, last_day, one_of, until};
+use super::flag_import::{ImportArgs, import};
+use super::flag_show::{describe, listed, reported};
 use clap::{Args, Subcommand};
-use jiff::ToSpan as _;
-use serde_json::{Value, json};
-use sparr_protocol::client::Client;
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, SubjectKind, Wish};
-use sparr_protocol::exchange::{
-    ExchangeAnswer, ExchangeRequest, FlagEntry, Operation, Said, StandingCode, SubjectText,
-};
+use sparr_protocol::codes::{AuthMethod, FlagReason, Role, Wish};
+use sparr_protocol::exchange::{Operation, SubjectText};
 use sparr_protocol::flag::{Methods, Scope, Terms};
-use sparr_protocol::ids::RequestId;
-use sparr_protocol::place::Country;
+use sparr_protocol::ids::MemberName;
+use sparr_protocol::money::Currency;
 use sparr_protocol::time::Timestamp;
-
-/// Flags end at the end of a day in this zone.
-const ZONE: &str = "Europe/Stockholm";
 
 /// `sparr flag …`
 #[derive(Subcommand)]
@@ -30,35 +24,22 @@ pub(crate) enum FlagCommand {
     Lift(LiftArgs),
     /// Show every member's flag on a person
     Status(StatusArgs),
-    /// List the flags that this member raised
+    /// List the flags that this member raised, or only those that end soon
     List(ListArgs),
-}
-
-/// Whose flag.
-#[derive(Args)]
-struct SubjectArgs {
-    /// Personal or organisation number, in any legal spelling; - reads it from standard input
-    #[arg(long, value_name = "NUMBER")]
-    subject: String,
-    /// What kind of number it is
-    #[arg(long, value_name = "KIND", default_value = "se_person", value_parser = one_of(SubjectKind::parse, "se_person, se_organisation or foreign"))]
-    subject_kind: SubjectKind,
-    /// Country of a foreign number, two letters
-    #[arg(long, value_name = "COUNTRY", value_parser = one_of(Country::parse, "a two-letter code of ISO 3166, such as NO"))]
-    subject_country: Option<Country>,
-}
-
-/// How the answer is shown, and where the engine is.
-#[derive(Args)]
-struct Common {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    /// Idempotency key, 32 hexadecimal digits [default: a new one]
-    #[arg(long, value_name = "ID", value_parser = one_of(RequestId::parse, "32 hexadecimal digits"))]
-    operation: Option<RequestId>,
-    #[command(flatten)]
-    connect: ConnectArgs,
+    /// Let one merchant through for some hours, so that nobody has to lift the flag to buy a refrigerator
+    Pass(PassArgs),
+    /// Give the flag a later end
+    Extend(ExtendArgs),
+    /// Ask the member that raised a flag to lift it, for a person who came to this desk
+    LiftRequest(LiftRequestArgs),
+    /// Say that two numbers are one person: flags follow the person
+    Link(LinkArgs),
+    /// What a desk may tell the person: since when, where and for what it is enforced, who looked
+    Report(StatusArgs),
+    /// Lift another member's flag as one of two persons of the central organisation
+    Override(OverrideArgs),
+    /// Raise many flags from a file, after a look at what would change
+    Import(ImportArgs),
 }
 
 #[derive(Args)]
@@ -86,17 +67,6 @@ pub(crate) struct RaiseArgs {
     common: Common,
 }
 
-/// Who asked, and how that was made sure.
-#[derive(Args)]
-struct ByArgs {
-    /// On whose behalf: self, guardian, trustee, estate or police
-    #[arg(long, value_name = "WHO", default_value = "self", value_parser = one_of(RequestedBy::parse, "self, guardian, trustee, estate or police"))]
-    requested_by: RequestedBy,
-    /// How the person who asked was authenticated
-    #[arg(long, value_name = "METHOD", default_value = "bankid", value_parser = one_of(AuthMethod::parse, "bankid, freja, in_person or another authentication method"))]
-    authenticated_by: AuthMethod,
-}
-
 #[derive(Args)]
 pub(crate) struct LiftArgs {
     #[command(flatten)]
@@ -120,35 +90,96 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct ListArgs {
+    /// Only flags that act and end within so many days, the first to end first
+    #[arg(long, value_name = "DAYS")]
+    expiring: Option<u32>,
     #[command(flatten)]
     common: Common,
 }
 
-/// A parser for values that have a `parse` of their own.
-fn one_of<T: Clone + Send + Sync + 'static>(
-    parse: fn(&str) -> Option<T>,
-    expected: &'static str,
-) -> impl Fn(&str) -> Result<T, String> + Clone {
-    move |text: &str| parse(text).ok_or_else(|| format!("expected {expected}"))
+#[derive(Args)]
+pub(crate) struct PassArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    /// The merchant: an organisationsnummer (good at every member), or this member's own id of it
+    #[arg(long, value_name = "MERCHANT")]
+    merchant: String,
+    /// Each payment up to this amount, such as 30000SEK
+    #[arg(long, value_name = "AMOUNT", value_parser = one_of(amount, "an amount such as 30000SEK"))]
+    max: (i64, Currency),
+    /// Until when, within 24 hours: 16:00 (today, Swedish time), a time with its offset, or a date
+    #[arg(long, value_name = "TIME", value_parser = until)]
+    until: Timestamp,
+    #[command(flatten)]
+    by: ByArgs,
+    #[command(flatten)]
+    common: Common,
 }
 
-/// The first moment after a day in Sweden.
-fn end_of_day(text: &str) -> Result<Timestamp, String> {
-    let day: jiff::civil::Date = text.parse().map_err(|_| "expected a date such as 2027-12-31".to_owned())?;
-    let next = day.checked_add(1.day()).map_err(|error| error.to_string())?;
-    let midnight = next.in_tz(ZONE).map_err(|error| error.to_string())?;
-    Ok(Timestamp::from_ms(midnight.timestamp().as_millisecond()))
+#[derive(Args)]
+pub(crate) struct ExtendArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    /// The new last day on which it acts, Swedish time
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = end_of_day)]
+    until: Timestamp,
+    #[command(flatten)]
+    by: ByArgs,
+    #[command(flatten)]
+    common: Common,
 }
 
-/// The last day on which something acts that ends at this moment.
-fn last_day(until: Timestamp) -> String {
-    let last = jiff::Timestamp::from_millisecond(until.ms() - 1).and_then(|last| last.in_tz(ZONE));
-    last.map_or_else(|_| until.to_string(), |last| last.date().to_string())
+#[derive(Args)]
+pub(crate) struct LiftRequestArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    /// The member that raised the flag, as `flag status` names it
+    #[arg(long, value_name = "MEMBER", value_parser = one_of(MemberName::parse, "a member's name"))]
+    registrar: MemberName,
+    #[command(flatten)]
+    by: ByArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct LinkArgs {
+    /// One number, such as a samordningsnummer
+    #[arg(long, value_name = "NUMBER")]
+    old: String,
+    /// The other, such as the personnummer after it
+    #[arg(long, value_name = "NUMBER")]
+    new: String,
+    /// Take back what this member said: they are not one person
+    #[arg(long)]
+    undo: bool,
+    #[command(flatten)]
+    by: ByArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct OverrideArgs {
+    #[command(flatten)]
+    subject: SubjectArgs,
+    /// The member that raised the flag
+    #[arg(long, value_name = "MEMBER", value_parser = one_of(MemberName::parse, "a member's name"))]
+    registrar: MemberName,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// `30000SEK`: major units and a currency.
+pub(super) fn amount(text: &str) -> Option<(i64, Currency)> {
+    let (major, code) = text.split_at_checked(text.len().checked_sub(3)?)?;
+    let currency = Currency::parse(code)?;
+    currency.minor_units(major).filter(|minor| *minor > 0).map(|minor| (minor, currency))
 }
 
 /// Carries out one command.
 pub(crate) fn run(command: FlagCommand) -> Outcome {
-    let (operation, common) = match command {
+    let (operation, common, what) = match command {
         FlagCommand::Raise(args) => {
             let compromised = args.compromised.into_iter().fold(Methods::default(), Methods::with);
             let terms = Terms {
@@ -160,146 +191,85 @@ pub(crate) fn run(command: FlagCommand) -> Outcome {
                 compromised,
                 valid_until: args.until,
             };
-            (Operation::FlagRaise { subject: subject(args.subject)?, terms }, args.common)
+            let what = format!("Flag raised: {}, until {}", describe(&terms), last_day(terms.valid_until));
+            (Operation::FlagRaise { subject: args.subject.text()?, terms }, args.common, what)
         }
         FlagCommand::Lift(args) => {
             let lift = Operation::FlagLift {
-                subject: subject(args.subject)?,
+                subject: args.subject.text()?,
                 requested_by: args.by.requested_by,
                 authenticated_by: args.by.authenticated_by,
                 second_channel: args.confirmed_by.is_some(),
             };
-            (lift, args.common)
+            (lift, args.common, "Flag lifted".to_owned())
         }
-        FlagCommand::Status(args) => (Operation::FlagStatus { subject: subject(args.subject)? }, args.common),
-        FlagCommand::List(args) => (Operation::FlagList, args.common),
-    };
-    let config = common.connect.config(Role::Desk)?;
-    let id = common.operation.unwrap_or_else(|| RequestId(crate::server::keys::random_id()));
-    let answers = super::runtime()?.block_on(async {
-        let client = Client::connect(config).await?;
-        let answers = client.exchange(&ExchangeRequest { id, operation: operation.clone() }).await?;
-        client.close().await;
-        Ok::<_, CannotRun>(answers)
-    })?;
-    Ok(report(&operation, &answers, common.json))
-}
-
-fn subject(args: SubjectArgs) -> Result<SubjectText, CannotRun> {
-    let text = if args.subject == "-" {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line)?;
-        line.trim().to_owned()
-    } else {
-        args.subject
-    };
-    Ok(SubjectText { text: text.into(), kind: args.subject_kind, country: args.subject_country })
-}
-
-fn report(operation: &Operation, answers: &[ExchangeAnswer], json: bool) -> Ended {
-    let mut ended = Ended::Fine;
-    let flags: Vec<&FlagEntry> = answers
-        .iter()
-        .filter_map(|answer| match &answer.said {
-            Said::Flag(entry) => Some(entry),
-            Said::Durable { .. } | Said::Refused(_) | Said::End | Said::Reason(_) => None,
-        })
-        .collect();
-    let Some(last) = answers.last() else { return Ended::Findings };
-    let position = json!({
-        "engine": last.position.engine, "epoch": last.position.epoch, "index": last.position.index,
-    });
-    let (value, words) = match &last.said {
-        Said::Durable { peers, effective_from } => {
-            let what = match operation {
-                Operation::FlagRaise { terms, .. } => {
-                    format!("Flag raised: {}, until {}", describe(terms), last_day(terms.valid_until))
-                }
-                Operation::FlagLift { .. } => format!("Flag lifted, from {effective_from}"),
-                Operation::FlagStatus { .. } | Operation::FlagList | Operation::ReasonName { .. } => {
-                    "Done".to_owned()
-                }
+        FlagCommand::Status(args) => {
+            let status = Operation::FlagStatus { subject: args.subject.text()? };
+            let answers = ask(&args.common, Role::Desk, &status)?;
+            return Ok(listed(&answers, None, args.common.json));
+        }
+        FlagCommand::Report(args) => {
+            let report = Operation::FlagReport { subject: args.subject.text()? };
+            let answers = ask(&args.common, Role::Desk, &report)?;
+            return Ok(reported(&answers, args.common.json));
+        }
+        FlagCommand::List(args) => {
+            let answers = ask(&args.common, Role::Desk, &Operation::FlagList)?;
+            return Ok(listed(&answers, args.expiring, args.common.json));
+        }
+        FlagCommand::Pass(args) => {
+            let pass = Operation::FlagPass {
+                subject: args.subject.text()?,
+                merchant: args.merchant,
+                amount_minor: args.max.0,
+                currency: args.max.1,
+                until: args.until,
+                requested_by: args.by.requested_by,
+                authenticated_by: args.by.authenticated_by,
             };
-            let words =
-                format!("{what}. Durable at this engine (record {}), {peers} peers.", last.position.index);
-            let value = json!({
-                "durable": true, "peers": peers, "effective_from": effective_from.to_string(), "position": position,
-            });
-            (value, words)
+            (pass, args.common, format!("Pass granted, until {}", args.until))
         }
-        Said::Refused(refusal) => {
-            ended = Ended::Findings;
-            let value = json!({ "durable": false, "refused": refusal.name(), "position": position });
-            (value, format!("Refused: {}", refusal.name()))
+        FlagCommand::Extend(args) => {
+            let extend = Operation::FlagExtend {
+                subject: args.subject.text()?,
+                until: args.until,
+                requested_by: args.by.requested_by,
+                authenticated_by: args.by.authenticated_by,
+            };
+            (extend, args.common, format!("Flag extended, until {}", last_day(args.until)))
         }
-        Said::End => {
-            let acts =
-                |entry: &&&FlagEntry| matches!(entry.standing, StandingCode::Active | StandingCode::Lifting);
-            let value = json!({
-                "flagged": flags.iter().any(|entry| acts(&entry)),
-                "flags": flags.iter().map(|entry| entry_json(entry)).collect::<Vec<_>>(),
-                "position": position,
-            });
-            let lines: Vec<String> = flags.iter().map(|entry| entry_line(entry)).collect();
-            (value, if lines.is_empty() { "No flag.".to_owned() } else { lines.join("\n") })
+        FlagCommand::LiftRequest(args) => {
+            let request = Operation::FlagLiftRequest {
+                subject: args.subject.text()?,
+                registrar: args.registrar,
+                requested_by: args.by.requested_by,
+                authenticated_by: args.by.authenticated_by,
+            };
+            (request, args.common, format!("{} is asked to lift the flag, which acts on", args.registrar))
         }
-        Said::Flag(_) | Said::Reason(_) => {
-            ended = Ended::Findings;
-            (json!({ "refused": "incomplete" }), "Refused: the answer is incomplete".to_owned())
+        FlagCommand::Link(args) => {
+            let number = |text: String| SubjectText {
+                text: text.into(),
+                kind: sparr_protocol::codes::SubjectKind::SePerson,
+                country: None,
+            };
+            let link = Operation::SubjectLink {
+                old: number(super::exchange::personal(args.old)?),
+                new: number(super::exchange::personal(args.new)?),
+                linked: !args.undo,
+                requested_by: args.by.requested_by,
+                authenticated_by: args.by.authenticated_by,
+            };
+            let what = if args.undo { "The numbers are apart again" } else { "The numbers are one person" };
+            (link, args.common, what.to_owned())
         }
+        FlagCommand::Override(args) => {
+            let lift = Operation::FlagOverride { subject: args.subject.text()?, registrar: args.registrar };
+            let answers = ask(&args.common, Role::Centre, &lift)?;
+            return Ok(changed(&answers, args.common.json, "Override recorded"));
+        }
+        FlagCommand::Import(args) => return import(&args),
     };
-    if json {
-        println!("{value}");
-    } else {
-        println!("{words}");
-    }
-    ended
-}
-
-fn describe(terms: &Terms) -> String {
-    let scope = match terms.scope {
-        Scope::Any => "any payment".to_owned(),
-        Scope::Credit => "credit in the person's name".to_owned(),
-        Scope::Above { amount_minor, currency } => {
-            format!("payments above {}", sparr_protocol::money::format_amount(amount_minor, currency))
-        }
-    };
-    let compromised: Vec<&str> = terms.compromised.iter().map(AuthMethod::name).collect();
-    let except = if compromised.is_empty() {
-        String::new()
-    } else {
-        format!(", not through {}", compromised.join(", "))
-    };
-    format!("{} for {scope}{except}", terms.wish.name())
-}
-
-fn entry_line(entry: &FlagEntry) -> String {
-    let lifted = entry.lifted_from.map_or_else(String::new, |from| format!(", lift from {from}"));
-    format!(
-        "{:?}  {}  {}: {}; raised {} by {}, until {}{lifted}",
-        entry.subject,
-        entry.standing.name(),
-        entry.terms.reason.name(),
-        describe(&entry.terms),
-        entry.raised_at,
-        entry.registrar,
-        last_day(entry.terms.valid_until),
-    )
-}
-
-fn entry_json(entry: &FlagEntry) -> Value {
-    let subject: String = entry.subject.0.iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
-        "subject": subject,
-        "registrar": entry.registrar.as_str(),
-        "standing": entry.standing.name(),
-        "wish": entry.terms.wish.name(),
-        "scope": entry.terms.scope.to_string(),
-        "reason": entry.terms.reason.name(),
-        "requested_by": entry.terms.requested_by.name(),
-        "compromised": entry.terms.compromised.iter().map(AuthMethod::name).collect::<Vec<_>>(),
-        "raised_at": entry.raised_at.to_string(),
-        "until": last_day(entry.terms.valid_until),
-        "lifted_from": entry.lifted_from.map(|from| from.to_string()),
-    })
+    let answers = ask(&common, Role::Desk, &operation)?;
+    Ok(changed(&answers, common.json, &what))
 }

@@ -1,11 +1,20 @@
 //! The command line. Exit codes: 0 fine, 1 findings or a refusal, 2 could not run.
 
 mod backtest;
+mod bulk;
 mod check;
 mod connect;
 mod demo;
+mod exchange;
 mod explain;
 mod flag;
+mod flag_import;
+mod flag_show;
+mod indicator;
+mod indicator_import;
+mod indicator_show;
+mod journal;
+mod member;
 mod rules;
 mod schema;
 mod screen;
@@ -34,6 +43,18 @@ enum Command {
     /// Raise, lift and look up people's flags
     #[command(subcommand)]
     Flag(flag::FlagCommand),
+    /// Draft, report, share and withdraw indicators: police first
+    #[command(subcommand)]
+    Indicator(indicator::IndicatorCommand),
+    /// Say that the police have an indicator
+    #[command(subcommand)]
+    Receipt(indicator::ReceiptCommand),
+    /// Admit and suspend members, and see their rights
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// Prove what a journal holds
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// Check rule files without running them
     Check(check::CheckArgs),
     /// Run rule files over recorded requests
@@ -81,6 +102,10 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Screen(args) => screen::run(&args),
         Command::Flag(command) => flag::run(command),
+        Command::Indicator(command) => indicator::run(command),
+        Command::Receipt(command) => indicator::run_receipt(command),
+        Command::Member(command) => member::run(command),
+        Command::Journal(command) => journal::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Test(args) => test::run(&args),

@@ -46,7 +46,7 @@ impl Floor {
         of_this_payment: bool,
     ) -> Self {
         let mut floor = Self::NONE;
-        for flag in facts.flags.iter() {
+        for flag in facts.flags.iter().filter(|flag| !flag.is_open) {
             floor = floor.max(match flag.terms.wish {
                 Wish::Deny => {
                     Self { outcome: Outcome::Decline, review: Review::NoReview, reason: Some(FLAG_DENY) }

@@ -1,12 +1,18 @@
 //! Facts: everything that a rule may read for one request, gathered once, in one pass over the stores. No policy.
 
+mod indicators;
 pub mod money;
 pub mod schema;
 
-use crate::flags::{FlagSet, covers};
+pub use indicators::Slot;
+
+use crate::flags::{FlagSet, PassPayment, covers};
+use crate::indicators::Evidence;
+use crate::indicators::IndicatorSet;
 use crate::request::{KeyName, Keyring, Request};
 use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex, TAGS_MAX};
 use crate::velocity::{Event, Reading, Velocity};
+use indicators::Looked as IndicatorsLooked;
 use jiff::tz::TimeZone;
 use money::Rates;
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
@@ -17,6 +23,10 @@ use sparr_protocol::time::Timestamp;
 
 /// The stores that gathering reads.
 pub struct Stores {
+    /// The member whose engine this is: its own drafts and passes act here alone.
+    pub member: MemberName,
+    /// What providers know of those who defraud people.
+    pub indicators: IndicatorSet,
     /// What people asked for.
     pub flags: FlagSet,
     /// How often each key was just seen.
@@ -44,6 +54,8 @@ pub struct ActingFlag {
     pub registrar: MemberName,
     /// What it says.
     pub terms: Terms,
+    /// Whether the person has opened it for this payment by a pass: it is there, and asks for nothing.
+    pub is_open: bool,
 }
 
 /// Flags of one person that may act on one request; more than this many registrars act as the strictest of them.
@@ -63,7 +75,7 @@ impl ActingFlags {
 
     /// Whether any flag has this wish.
     pub fn wishes(&self, wish: Wish) -> bool {
-        self.iter().any(|flag| flag.terms.wish == wish)
+        self.iter().any(|flag| flag.terms.wish == wish && !flag.is_open)
     }
 
     /// One flag of a wish, or none, for facts that are stated and not gathered.
@@ -79,14 +91,16 @@ impl ActingFlags {
                 compromised: Methods::default(),
                 valid_until: Timestamp::from_ms(i64::MAX),
             };
-            flags.push(ActingFlag { registrar, terms });
+            flags.push(ActingFlag { registrar, terms, is_open: false });
         }
         flags
     }
 
     fn push(&mut self, flag: ActingFlag) {
-        if let Some(free) = self.flags.iter_mut().find(|slot| slot.is_none()) {
+        if let Some(free) = self.flags.iter_mut().find(|slot| slot.is_none_or(|known| known.is_open)) {
             *free = Some(flag);
+        } else if flag.is_open {
+            // Full of flags that ask for something: one that asks for nothing adds nothing.
         } else if flag.terms.wish == Wish::Deny {
             // Full: a denial still acts, and what the replaced flags say of methods is added to it.
             self.flags[ACTING_FLAGS_MAX - 1] = Some(flag);
@@ -104,6 +118,9 @@ pub struct Facts<'a> {
     pub flags: ActingFlags,
     /// Velocity readings, by their place in the plan.
     pub readings: &'a [Reading],
+    /// The payer's number, where any flag on the person is in force, whether or not it covers this payment.
+    pub flagged: Option<Pseudonym>,
+    indicators: IndicatorsLooked<'a>,
     wanted: &'a Wanted<'a>,
     keyring: &'a Keyring,
     /// What was looked at.
@@ -125,7 +142,7 @@ impl<'a> Facts<'a> {
     /// Gathers the facts of one request at `now`. `readings` has one place for each reading of the plan.
     pub fn gather(
         request: &'a Request<'a>,
-        stores: &Stores,
+        stores: &'a Stores,
         wanted: &'a Wanted<'a>,
         keyring: &'a Keyring,
         now: Timestamp,
@@ -136,6 +153,8 @@ impl<'a> Facts<'a> {
             request,
             flags: ActingFlags::default(),
             readings: &[],
+            flagged: None,
+            indicators: IndicatorsLooked::at(stores, now),
             checked: Checked::default(),
             degraded: Degraded::default(),
             wanted,
@@ -159,7 +178,18 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let flags = ActingFlags::stated(flag);
         let (checked, degraded) = (Checked::default(), Degraded::default());
-        Self { request, flags, readings, wanted, keyring, checked, degraded }
+        let indicators = IndicatorsLooked::stated(&[]);
+        Self { request, flags, readings, flagged: None, indicators, wanted, keyring, checked, degraded }
+    }
+
+    /// The same facts with indicators as an example states them.
+    pub fn with_indicators(self, evidence: &[(Slot, Evidence)]) -> Self {
+        Self { indicators: IndicatorsLooked::stated(evidence), ..self }
+    }
+
+    /// What is known of one of the request's values; `None` where the request does not carry it.
+    pub fn indicator(&self, slot: Slot) -> Option<&Evidence> {
+        self.indicators.of(slot, self.request, self.keyring)
     }
 
     /// One velocity reading.
@@ -185,16 +215,29 @@ impl<'a> Facts<'a> {
         self.wanted.rates.to_base(view.amount_minor()?, view.currency()?)
     }
 
-    fn look_at_flags(&mut self, stores: &Stores, now: Timestamp) {
+    fn look_at_flags(&mut self, stores: &'a Stores, now: Timestamp) {
         let view = self.request.view();
         let amount = view.amount_minor().zip(view.currency());
         let Some(subject) = self.request.subject() else { return };
-        for (_, pseudonym) in subject.iter() {
-            stores.flags.visit(pseudonym, |flag| {
-                let terms = flag.active(now).filter(|terms| covers(terms.scope, view.kind(), amount));
-                if let Some(terms) = terms {
-                    self.flags.push(ActingFlag { registrar: flag.registrar, terms });
+        let flags = &stores.flags;
+        for (_, number) in subject.iter() {
+            flags.visit_person(number, |pseudonym, flag| {
+                let Some(terms) = flag.active(now) else { return };
+                self.flagged = Some(subject.current.1);
+                if !covers(terms.scope, view.kind(), amount) {
+                    return;
                 }
+                let is_open = !flags.passes.is_empty() && {
+                    let payment = self.request.pass_payment(self.keyring);
+                    let payment = PassPayment {
+                        member: stores.member,
+                        merchant_id: payment.0,
+                        merchant_org: payment.1,
+                        amount,
+                    };
+                    flags.passes.opens(pseudonym, flag, &payment, now)
+                };
+                self.flags.push(ActingFlag { registrar: flag.registrar, terms, is_open });
             });
         }
     }

@@ -3,12 +3,13 @@
 //! Rules compile to places in this table and know nothing of stores or bytes. A field that is not here does not
 //! exist for rules; a personal value is here only as "present or absent", never as digits.
 
-use super::Facts;
+use super::{Facts, Slot};
 use core::net::IpAddr;
 use sparr_protocol::codes::{
     AuthMethod, AuthResult, Avs, CardTokenKind, Channel, Cvv, DeliveryType, EntryMode, Funding, Initiation,
     Kind, NameMatch, RemoteAccess, ScaExemption, Stage, SubjectKind, TransStatus, Wallet, Wish,
 };
+use sparr_protocol::indicator::{Attestation, Grade, IndicatorRole};
 use sparr_protocol::money::Currency;
 use sparr_protocol::place::Country;
 use sparr_protocol::time::Timestamp;
@@ -58,7 +59,7 @@ pub struct FieldDef {
     pub read: Read,
 }
 
-/// Place of a field in [`FIELDS`].
+/// Place of a field in [`FIELDS`], and behind them in [`INDICATOR_FIELDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldIndex(u16);
 
@@ -68,9 +69,23 @@ impl FieldIndex {
         FIELDS.iter().position(|field| field.name == name).map(|at| Self(at as u16))
     }
 
+    /// What is known of one of the request's values: `hit`, `grade` and their like.
+    pub fn of_indicator(slot: Slot, attribute: &str) -> Option<Self> {
+        let name = format!("indicator({}).{attribute}", slot.name());
+        let at = INDICATOR_FIELDS.iter().position(|field| field.name == name)?;
+        Some(Self((FIELDS.len() + at) as u16))
+    }
+
+    /// Which of the request's values the field is about, and which of its attributes, where it is about indicators.
+    pub fn indicator(self) -> Option<(Slot, &'static str)> {
+        let (slot, attribute) = self.def().name.strip_prefix("indicator(")?.split_once(").")?;
+        Some((Slot::parse(slot)?, attribute))
+    }
+
     /// The field's line in the table.
     pub fn def(self) -> &'static FieldDef {
-        &FIELDS[usize::from(self.0)]
+        let at = usize::from(self.0);
+        if at < FIELDS.len() { &FIELDS[at] } else { &INDICATOR_FIELDS[at - FIELDS.len()] }
     }
 }
 
@@ -106,6 +121,9 @@ code_domain! {
     SCA_EXEMPTION = ScaExemption "SCA exemption";
     REMOTE_ACCESS = RemoteAccess "remote access";
     DELIVERY_TYPE = DeliveryType "delivery type";
+    GRADE = Grade "grade";
+    INDICATOR_ROLE = IndicatorRole "indicator role";
+    ATTESTED = Attestation "attestation";
 }
 
 static COUNTRY: CodeDomain = CodeDomain {
@@ -152,7 +170,60 @@ macro_rules! presence {
     };
 }
 
-/// Every field that a rule can read.
+/// What may be known of one of the request's values, as rules write it: `indicator(email).hit`.
+macro_rules! indicator_fields {
+    ($($slot:ident $name:literal),+ $(,)?) => {
+        /// What rules read of indicators: for each value of a request the same attributes.
+        pub static INDICATOR_FIELDS: &[FieldDef] = &[$(
+            field(
+                concat!("indicator(", $name, ").hit"),
+                Read::Bool(|f| f.indicator(Slot::$slot).map(|one| one.hit)),
+                "Whether an indicator acts on it",
+            ),
+            field(
+                concat!("indicator(", $name, ").contested"),
+                Read::Bool(|f| f.indicator(Slot::$slot).map(|one| one.contested)),
+                "Whether somebody disagrees with one: it can ask for a review alone",
+            ),
+            field(
+                concat!("indicator(", $name, ").grade"),
+                Read::Code(&GRADE, |f| f.indicator(Slot::$slot).filter(|one| one.hit).map(|one| one.grade.wire().into())),
+                "How well the strongest was looked into",
+            ),
+            field(
+                concat!("indicator(", $name, ").class"),
+                Read::Text(|f| f.indicator(Slot::$slot).filter(|one| one.hit).map(|one| one.class.as_str())),
+                "What the strongest is evidence of",
+            ),
+            field(
+                concat!("indicator(", $name, ").role"),
+                Read::Code(&INDICATOR_ROLE, |f| {
+                    f.indicator(Slot::$slot).filter(|one| one.hit)?.role.map(|role| role.wire().into())
+                }),
+                "In which role it was seen",
+            ),
+            field(
+                concat!("indicator(", $name, ").attested"),
+                Read::Code(&ATTESTED, |f| {
+                    f.indicator(Slot::$slot).filter(|one| one.hit)?.attested.map(|by| by.wire().into())
+                }),
+                "Who says that the police have it; absent for a draft of the member's own",
+            ),
+            field(
+                concat!("indicator(", $name, ").sources"),
+                Read::Int(|f| f.indicator(Slot::$slot).map(|one| one.sources.into())),
+                "Members that found it, each by itself",
+            ),
+        )+];
+    };
+}
+indicator_fields! {
+    Subject "subject", PayeeSubject "payee_subject", Account "account", Payee "payee", Email "email",
+    EmailDomain "email_domain", Phone "phone", Ip "ip", Domain "domain", Device "device", Card "card", Par "par",
+    PanDigest "pan_digest", MerchantOrg "merchant_org",
+}
+
+/// Every field that a rule can read by a name of its own.
 pub static FIELDS: &[FieldDef] = &[
     field(
         "kind",

@@ -3,9 +3,18 @@
 //! A flag acts by itself in the engine (see [`crate::decision`]); rules may read that it is there, and no rule can
 //! lower what it does.
 
+mod links;
+mod looks;
+mod passes;
 mod set;
+mod votes;
 
+pub use crate::version::Version;
+pub use links::{Link, Links, NUMBERS_MAX, Numbers};
+pub use looks::{LOOKS_KEPT, Looks};
+pub use passes::{Pass, PassPayment, Passes};
 pub use set::{FlagSet, FlagSize};
+pub use votes::{RaiseRef, Votes};
 
 use sparr_protocol::codes::Kind;
 use sparr_protocol::flag::{Scope, Terms};
@@ -38,21 +47,6 @@ pub fn covers(scope: Scope, kind: Kind, amount: Option<(i64, Currency)>) -> bool
             Some(_) | None => true,
         },
     }
-}
-
-/// Place of a record in the merged history: the higher one wins, whatever the order of arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
-    /// Hybrid stamp.
-    pub stamp: u64,
-    /// Member of the origin.
-    pub member: MemberName,
-    /// Engine of the origin.
-    pub engine: u16,
-    /// Epoch of the origin.
-    pub epoch: u32,
-    /// Sequence within the epoch.
-    pub sequence: u64,
 }
 
 /// One registrar's flag on one subject: its highest raise, and its highest lift.

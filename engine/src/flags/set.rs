@@ -1,6 +1,6 @@
 //! All flags in memory: a fold of the journal, merged in any order to the same state.
 
-use super::{Flag, Raise, Version};
+use super::{Flag, Links, Looks, Passes, Raise, Version, Votes};
 use dashmap::DashMap;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::time::Timestamp;
@@ -9,6 +9,14 @@ use sparr_protocol::time::Timestamp;
 #[derive(Default)]
 pub struct FlagSet {
     by_subject: DashMap<Pseudonym, Flags, foldhash::fast::RandomState>,
+    /// Openings in flags.
+    pub passes: Passes,
+    /// Numbers that are one person.
+    pub links: Links,
+    /// What others say of a registrar's flag.
+    pub votes: Votes,
+    /// Who looked at whom.
+    pub looks: Looks,
 }
 
 /// One subject's flags: nearly always one registrar's.
@@ -53,6 +61,8 @@ impl FlagSet {
         let at = match flags.iter().position(|flag| flag.registrar == registrar) {
             Some(at) => at,
             None => {
+                // Nearly everybody has one: room for four would triple the memory of all.
+                flags.reserve_exact(1);
                 flags.push(Flag { registrar, raised: None, lifted: None });
                 flags.len() - 1
             }
@@ -64,6 +74,13 @@ impl FlagSet {
     pub fn visit(&self, subject: Pseudonym, visit: impl FnMut(&Flag)) {
         if let Some(flags) = self.by_subject.get(&subject) {
             flags.iter().for_each(visit);
+        }
+    }
+
+    /// Calls `visit` with each flag of a person, under whichever of their numbers it was raised.
+    pub fn visit_person(&self, number: Pseudonym, mut visit: impl FnMut(Pseudonym, &Flag)) {
+        for number in self.links.numbers(number).iter() {
+            self.visit(number, |flag| visit(number, flag));
         }
     }
 

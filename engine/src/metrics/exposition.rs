@@ -47,6 +47,9 @@ metrics! {
     RELOAD_FAILURES = "sparr_reload_failures_total" "Reloads that were refused; the state before them stays";
     RELOAD_SUCCESS = "sparr_reload_success" "Whether the last reload succeeded";
     FLAGS = "sparr_flags" "Subjects with flags, by state";
+    INDICATORS = "sparr_indicators" "Indicators, by state: known, acting at this member, shared with all";
+    PEOPLE = "sparr_screened_people" "Different people who were screened today, about: whoever walks through numbers shows";
+    HONEY = "sparr_honey_lookups_total" "Look-ups of numbers that nobody was ever given";
     RECORDS = "sparr_journal_records_total" "Records that this engine has made durable";
     FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
     JOURNAL_FAILURES = "sparr_journal_failures_total" "Commits that failed";
@@ -195,6 +198,13 @@ impl Exposition {
         page.counter(&RULE_ERRORS, errors)?;
         let digest = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
         page.gauge(&RULE_SET, digest.into_iter().map(|digest| (label("digest", digest), 1.0)))?;
+        let member = self.state.member();
+        let indicators = self.state.stores.indicators.size(member, self.state.now((self.moment)()));
+        let known =
+            [("known", indicators.known), ("acting", indicators.acting), ("shared", indicators.shared)];
+        page.gauge(&INDICATORS, known.map(|(state, n)| (label("state", state), n as f64)))?;
+        page.gauge(&PEOPLE, [(Labels::new(), self.state.screened_people.estimate() as f64)])?;
+        page.counter(&HONEY, [(Labels::new(), self.state.honey_touched())])?;
         let count =
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
         page.counter(&RELOADS, count(&self.metrics.reloads))?;
@@ -224,6 +234,13 @@ impl Exposition {
         let flags = self.state.stores.flags.size(self.state.now((self.moment)()));
         let known = [("known", flags.subjects), ("active", flags.active)];
         page.gauge(&FLAGS, known.map(|(state, n)| (label("state", state), n as f64)))?;
+        let member = self.state.member();
+        let indicators = self.state.stores.indicators.size(member, self.state.now((self.moment)()));
+        let known =
+            [("known", indicators.known), ("acting", indicators.acting), ("shared", indicators.shared)];
+        page.gauge(&INDICATORS, known.map(|(state, n)| (label("state", state), n as f64)))?;
+        page.gauge(&PEOPLE, [(Labels::new(), self.state.screened_people.estimate() as f64)])?;
+        page.counter(&HONEY, [(Labels::new(), self.state.honey_touched())])?;
         let count =
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
         page.counter(&RECORDS, count(&self.metrics.records))?;

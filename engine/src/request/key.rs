@@ -37,6 +37,8 @@ pub enum ValueKind {
     Terminal,
     /// A domain in lower case.
     Domain,
+    /// A network in CIDR notation.
+    Network,
 }
 
 impl ValueKind {
@@ -56,6 +58,7 @@ impl ValueKind {
             Self::MerchantOrg => b"morg",
             Self::Terminal => b"term",
             Self::Domain => b"doma",
+            Self::Network => b"netw",
         }
     }
 }
@@ -78,6 +81,13 @@ impl NetworkKey {
     /// The key's number.
     pub fn id(&self) -> KeyId {
         self.id
+    }
+
+    fn content_digest(&self, content: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.bytes);
+        hasher.update(b"sparr content v1");
+        hasher.update(content);
+        *hasher.finalize().as_bytes()
     }
 
     fn pseudonym(&self, kind: ValueKind, canonical: &[u8]) -> Pseudonym {
@@ -120,6 +130,12 @@ impl Keyring {
     /// The number of the current key.
     pub fn current_id(&self) -> KeyId {
         self.current.id
+    }
+
+    /// Keyed digest of an indicator's content, under the live key of this number.
+    pub fn content_digest(&self, key_id: KeyId, content: &[u8]) -> Option<[u8; 32]> {
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.into_iter().find(|key| key.id == key_id).map(|key| key.content_digest(content))
     }
 
     /// The pseudonyms under which a value may be stored: current first.

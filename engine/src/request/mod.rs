@@ -3,6 +3,11 @@
 //! After this file no digit of a personal number is in reach of any later stage.
 
 mod key;
+mod prefix;
+mod value;
+
+pub use prefix::{Prefix, PrefixError};
+pub use value::{IndicatorValue, ValueError};
 
 pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};
 
@@ -87,7 +92,7 @@ pub struct Request<'a> {
     view: RequestView<'a>,
     subject: Option<LivePseudonyms>,
     payee_subject: Option<LivePseudonyms>,
-    merchant_org: Option<Pseudonym>,
+    merchant_org: Option<LivePseudonyms>,
     age_years: Option<u8>,
     event_time: Timestamp,
     email: Option<Canonical>,
@@ -128,7 +133,7 @@ impl<'a> Request<'a> {
             view,
             subject: subject.as_ref().map(live),
             payee_subject: payee_subject.as_ref().map(live),
-            merchant_org: merchant_org.map(|org| keyring.current(ValueKind::MerchantOrg, org.canonical())),
+            merchant_org: merchant_org.map(|org| keyring.live(ValueKind::MerchantOrg, org.canonical())),
             event_time: view.event_time().unwrap_or(received),
             age_years: subject.and_then(|subject| subject.age_years(today)),
             email: view.email().and_then(contact::email),
@@ -161,6 +166,22 @@ impl<'a> Request<'a> {
         self.event_time
     }
 
+    /// The merchant's organisationsnummer, under each live network key.
+    pub fn merchant_org(&self) -> Option<LivePseudonyms> {
+        self.merchant_org
+    }
+
+    /// The merchant as a pass may name it: the member's own id, and the organisationsnummer.
+    pub fn pass_payment(&self, keyring: &Keyring) -> (Option<Pseudonym>, Option<Pseudonym>) {
+        let id = self.view.merchant_id().map(|id| keyring.current(ValueKind::MerchantId, id.as_bytes()));
+        (id, self.merchant_org.map(|live| live.current.1))
+    }
+
+    /// The e-mail address, lower case.
+    pub(crate) fn email(&self) -> Option<&str> {
+        self.email.as_ref().map(Canonical::as_str)
+    }
+
     /// Domain of the web shop, lower case.
     pub fn domain(&self) -> Option<&str> {
         self.domain.as_ref().map(Canonical::as_str)
@@ -183,23 +204,26 @@ impl<'a> Request<'a> {
                 .or_else(|| view.pan_digest().map(|digest| keyring.current(ValueKind::PanDigest, &digest.0)))
                 .or_else(|| view.par().map(|par| of(ValueKind::Par, par))),
             KeyName::Device => view.device_id().map(|id| of(ValueKind::Device, id)),
-            KeyName::Ip => view.ip().map(|ip| {
-                let mapped = match ip {
-                    core::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-                    core::net::IpAddr::V6(v6) => v6,
-                };
-                keyring.current(ValueKind::Ip, &mapped.octets())
-            }),
+            KeyName::Ip => view.ip().map(|ip| keyring.current(ValueKind::Ip, &address_bytes(ip))),
             KeyName::Email => self.email.as_ref().map(|email| of(ValueKind::Email, email.as_str())),
             KeyName::Phone => view.phone().map(|phone| of(ValueKind::Phone, phone)),
             KeyName::Account => view.payer_account().map(|account| of(ValueKind::Account, account)),
             KeyName::Payee => view.payee_account().map(|account| of(ValueKind::Account, account)),
             KeyName::Merchant => {
-                view.merchant_id().map(|id| of(ValueKind::MerchantId, id)).or(self.merchant_org)
+                let organisation = self.merchant_org.map(|live| live.current.1);
+                view.merchant_id().map(|id| of(ValueKind::MerchantId, id)).or(organisation)
             }
             KeyName::Terminal => view.terminal_id().map(|id| of(ValueKind::Terminal, id)),
             KeyName::Domain => self.domain().map(|domain| of(ValueKind::Domain, domain)),
         }
+    }
+}
+
+/// An address as it is hashed: 16 bytes, IPv4 mapped.
+pub fn address_bytes(address: core::net::IpAddr) -> [u8; 16] {
+    match address {
+        core::net::IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        core::net::IpAddr::V6(v6) => v6.octets(),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::check::{duration_text, parse_key, parse_window};
 use super::compile::{Answers, Program};
 use super::diagnostic::{Code, Diagnostic};
+use super::example_indicators;
 use super::explain::{parts, truth_text};
 use super::expression::Source;
 use super::fields::{self, entries, say_form};
@@ -14,7 +15,8 @@ use super::sources::Span;
 use super::truth::Truth;
 use super::yaml::{Node, Value};
 use crate::facts::money::Rates;
-use crate::facts::{Facts, Wanted};
+use crate::facts::{Facts, Slot, Wanted};
+use crate::indicators::Evidence;
 use crate::request::KeyName;
 use crate::request::{Keyring, NetworkKey, Request};
 use crate::velocity::Reading;
@@ -38,6 +40,7 @@ pub(super) struct Example<'a> {
     fields: Vec<(&'a str, Span, &'a str, Span)>,
     readings: Vec<Stated>,
     flag: Option<Wish>,
+    indicators: Vec<(Slot, Evidence)>,
 }
 
 /// A velocity reading as an example states it.
@@ -88,8 +91,14 @@ impl<'a> Example<'a> {
             ));
             return None;
         };
-        let mut example =
-            Self { at, hits: name == "match", fields: Vec::new(), readings: Vec::new(), flag: None };
+        let mut example = Self {
+            at,
+            hits: name == "match",
+            fields: Vec::new(),
+            readings: Vec::new(),
+            flag: None,
+            indicators: Vec::new(),
+        };
         if matches!(body.is, Value::Nothing) {
             return Some(example);
         }
@@ -97,6 +106,7 @@ impl<'a> Example<'a> {
         for (field, at, value) in entries(body, "an example's request", report)? {
             match field {
                 "velocity" => example.read_velocity(value, report),
+                "indicator" => example.indicators = example_indicators::read(value, report),
                 "flag" => {
                     let wishes = ["verify", "deny"];
                     example.flag = fields::one_of(value, "flag", &wishes, Wish::parse, report);
@@ -186,7 +196,8 @@ impl<'a> Example<'a> {
             zone: stage.zone,
             began: Timestamp::MIN,
         };
-        let facts = Facts::stated(&request, &wanted, &keyring, self.flag, &readings);
+        let facts = Facts::stated(&request, &wanted, &keyring, self.flag, &readings)
+            .with_indicators(&self.indicators);
         let now = request.event_time();
         let scene = Scene { facts: &facts, lists: stage.lists, now };
         let mut answers = Answers::default();

@@ -17,6 +17,7 @@ mod diagnostic;
 mod digest;
 mod evaluate;
 mod example;
+mod example_indicators;
 mod explain;
 mod expression;
 mod fields;

@@ -60,7 +60,8 @@ pub(super) async fn serve(
         {
             // One look at rules, clock and counters serves the whole batch: no request in it mixes versions.
             let rules = shared.state.rules();
-            let batch = Batch { rules: rules.as_deref(), moment: clock::moment() };
+            let may_screen = desk.may_screen();
+            let batch = Batch { rules: rules.as_deref(), moment: clock::moment(), may_screen };
             let mut stats = lock(stats);
             for lane in &mut readable {
                 desk.answer(lane, &batch, &mut stats);
@@ -74,6 +75,8 @@ pub(super) async fn serve(
 struct Batch<'a> {
     rules: Option<&'a ActiveRules>,
     moment: Moment,
+    /// Whether the caller may screen: looked at for each batch, because a suspension acts at once.
+    may_screen: bool,
 }
 
 /// Answers one caller's frames.
@@ -86,6 +89,12 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    fn may_screen(&self) -> bool {
+        let Shared { state, member, .. } = self.shared;
+        let kind = state.members.acting_kind(self.actor.member);
+        kind.is_some_and(|kind| permits(kind, self.actor.role, Right::Screen, self.actor.member == *member))
+    }
+
     /// Answers every whole frame in a stream's inbox, in order.
     fn answer(&mut self, lane: &mut Lane, batch: &Batch<'_>, stats: &mut WorkerStats) {
         let inbox = std::mem::take(&mut lane.inbox);
@@ -135,7 +144,7 @@ impl Desk<'_> {
         let id = frame.id();
         match frame.open() {
             Ok((MessageKind::Screen, message)) => {
-                if permits(self.actor.role, Right::Screen) {
+                if batch.may_screen {
                     self.screen(message, lane, batch, stats);
                 } else {
                     self.not_screened(id, Why::NotPermitted, lane, batch, stats);
@@ -176,8 +185,8 @@ impl Desk<'_> {
     }
 
     fn exchange(&mut self, id: RequestId, message: &[u8], lane: &mut Lane, stats: &mut WorkerStats) {
-        let Shared { state, journal, .. } = self.shared;
-        match exchange::handle(id, message, &self.actor, state, stats) {
+        let Shared { state, journal, lookups, .. } = self.shared;
+        match exchange::handle(id, message, &self.actor, state, lookups, stats) {
             Handled::Now(answers) => answers.iter().for_each(|answer| answer.encode(&mut lane.outbox)),
             Handled::Change { operation, intent } => {
                 let late = lane.expect_late_answer();

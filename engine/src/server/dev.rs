@@ -8,6 +8,7 @@ use rcgen::{
 };
 use sparr_protocol::codes::Role;
 use sparr_protocol::ids::{Actor, MemberName};
+use sparr_protocol::member::MemberKind;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -16,6 +17,32 @@ use std::path::Path;
 
 /// Folder of the engine's own identity.
 pub(super) const ENGINE_DIR: &str = "engine";
+
+/// Members that a development engine knows beside its own, with what kind of organisation they are, and whose people
+/// get an identity.
+pub(super) const OTHER_MEMBERS: &[(&str, MemberKind)] = &[
+    ("police", MemberKind::Police),
+    ("centre", MemberKind::CentralOrganisation),
+    ("bank-b", MemberKind::Bank),
+];
+
+/// Identities beside the one of each role: folder, member (the engine's own where none is named), role, id.
+const SECOND_PERSONS: &[(&str, Option<&str>, Role, &str)] = &[
+    ("desk-2", None, Role::Desk, "desk-2"),
+    ("analyst-2", None, Role::Analyst, "analyst-2"),
+    ("centre-2", Some("centre"), Role::Centre, "centre-2"),
+    ("desk-b", Some("bank-b"), Role::Desk, "desk-b"),
+    ("analyst-b", Some("bank-b"), Role::Analyst, "analyst-b"),
+];
+
+/// The member whose people have a role in a development engine: the police and the centre are nobody's department.
+fn member_of(role: Role, own: MemberName) -> Option<MemberName> {
+    match role {
+        Role::Police => MemberName::parse("police"),
+        Role::Centre => MemberName::parse("centre"),
+        Role::Gateway | Role::Desk | Role::Analyst | Role::Risk | Role::Operator => Some(own),
+    }
+}
 
 /// Why no certificates could be made.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +55,13 @@ pub(super) enum DevError {
     Certificate(#[from] rcgen::Error),
 }
 
-/// Makes `dir/<role>/{cert,key,ca}.pem` for every role and for the engine, unless they are there already.
+/// Makes `dir/<role>/{cert,key,ca}.pem` for every role, for a few second persons and people of other members, and for
+/// the engine, unless they are there already.
 ///
 /// The engine's certificate is good for localhost and for the address that it listens on.
 pub(super) fn make_identities(dir: &Path, member: MemberName, listen: IpAddr) -> Result<(), DevError> {
     let done = dir.join("made-for");
-    let wanted = format!("{member} {listen}\n");
+    let wanted = format!("{member} {listen}, {} persons\n", Role::ALL.len() + SECOND_PERSONS.len());
     if fs::read_to_string(&done).is_ok_and(|made| made == wanted) {
         return Ok(());
     }
@@ -44,16 +72,16 @@ pub(super) fn make_identities(dir: &Path, member: MemberName, listen: IpAddr) ->
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
-    let uri = |role: Role, id: &str| Actor::new(member, role, id).map(|actor| actor.to_string());
-    for role in Role::ALL.iter().copied() {
-        let names = vec![uri(role, &format!("{}-1", role.name()))];
-        make_identity(
-            &dir.join(role.name()),
-            &authority,
-            names,
-            Vec::new(),
-            ExtendedKeyUsagePurpose::ClientAuth,
-        )?;
+    let of_roles = Role::ALL
+        .iter()
+        .map(|role| (role.name(), member_of(*role, member), *role, format!("{}-1", role.name())));
+    let second = SECOND_PERSONS.iter().map(|(folder, other, role, id)| {
+        (*folder, other.map_or(Some(member), MemberName::parse), *role, (*id).to_owned())
+    });
+    for (folder, member, role, id) in of_roles.chain(second) {
+        let uri = member.and_then(|member| Actor::new(member, role, &id)).map(|actor| actor.to_string());
+        let purpose = ExtendedKeyUsagePurpose::ClientAuth;
+        make_identity(&dir.join(folder), &authority, vec![uri], Vec::new(), purpose)?;
     }
     let mut addresses = vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
     if !listen.is_unspecified() && !addresses.contains(&listen) {

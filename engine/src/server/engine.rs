@@ -4,12 +4,15 @@ use super::admin::{self, Admin};
 use super::config::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
 use super::journal::{self, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
+use super::lookups::Lookups;
 use super::reload::{Cause, Reloader, Report};
 use super::rule_store::RuleStore;
 use super::transport::{Credentials, endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use super::{clock, dev};
+use crate::limits::PASS_MS_MAX;
 use crate::metrics::Metrics;
+use crate::request::ValueKind;
 use crate::state::{EngineClock, State, StateConfig};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use quinn::ServerConfig;
@@ -17,6 +20,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
+use sparr_protocol::codes::Role;
+use sparr_protocol::identity::Subject;
+use sparr_protocol::ids::Pseudonym;
+use sparr_protocol::member::MemberKind;
+use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -107,11 +115,25 @@ impl Engine {
             keyring,
             policy: config.policy.clone(),
             clock: clock_of_engine,
+            member: config.member,
             engine: config.engine,
             epoch,
             velocity_keys_max: config.velocity_keys_max,
             ids_kept_max: config.request_ids_max,
         }));
+        state.members.configure(config.member, config.kind, [0; 32]);
+        for other in &config.members {
+            let key = if development && other.kind == MemberKind::Police {
+                // The development police sign with a key of their own, made beside their certificate.
+                SigningKey::load(&config.data_dir.join("dev").join(Role::Police.name()))?.public_key()
+            } else {
+                other.key
+            };
+            state.members.configure(other.member, other.kind, key);
+        }
+        if let Some(file) = &config.honey_numbers {
+            state.lay_out_honey(honey_numbers(file, &state)?);
+        }
         let opened = journal::guarded(&journal_file, || {
             journal::open(store, config.member, config.engine, epoch, &state)
         })?;
@@ -146,13 +168,14 @@ impl Engine {
 
         let endpoint = endpoint_config(signing_key.reset_key());
         let (journal_handle, journal_thread) =
-            journal::start(opened, signing_key, state.clone(), metrics.clone())
+            journal::start(opened, signing_key, config.sharing.clone(), state.clone(), metrics.clone())
                 .map_err(io_error("journal"))?;
         let shared = Arc::new(Shared {
             state: state.clone(),
             metrics: metrics.clone(),
             member: config.member,
             journal: journal_handle,
+            lookups: Lookups::new(config.lookups_per_day_max),
             frames: AtomicU64::new(0),
             waiting: Arc::new(AtomicU64::new(0)),
         });
@@ -168,7 +191,10 @@ impl Engine {
         let looking = Admin::new(state.clone(), metrics.clone(), reloader.clone());
         threads.push(admin::start(admin_listener, looking, stopped).map_err(io_error("admin port"))?);
         let (stop_housekeeping, stopped) = bounded(0);
-        threads.push(keep_house(state.clone(), stopped).map_err(io_error("housekeeping"))?);
+        threads.push(
+            keep_house(state.clone(), config.screened_people_alarm, stopped)
+                .map_err(io_error("housekeeping"))?,
+        );
 
         if development {
             let file = config.data_dir.join("dev").join(ADDRESS_FILE);
@@ -233,6 +259,22 @@ impl Engine {
     }
 }
 
+/// Reads numbers that nobody was ever given. What is no number at all is an error: it would never be asked about.
+fn honey_numbers(file: &Path, state: &State) -> Result<HashSet<Pseudonym>, StartError> {
+    let text = std::fs::read_to_string(file).map_err(io_error(file.display().to_string()))?;
+    let today = clock::moment().today;
+    let mut honey = HashSet::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let number = Subject::parse_swedish(line.trim(), today).map_err(|error| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", at + 1));
+            io_error(file.display().to_string())(error)
+        })?;
+        let live = state.keyring.live(ValueKind::Subject, number.canonical());
+        honey.extend(live.iter().map(|(_, pseudonym)| pseudonym));
+    }
+    Ok(honey)
+}
+
 /// Sockets that share one port, one for each worker.
 fn bind_all(listen: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
     // A port that is shared could be shared with another engine by mistake: somebody must have it alone first.
@@ -257,9 +299,10 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Forgets idle velocity keys now and then, off the decision path.
-fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
+/// Forgets idle velocity keys and passes that are over now and then, off the decision path.
+fn keep_house(state: Arc<State>, people_alarm: u64, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
+        let (mut honey_before, mut today, mut alarmed) = (0, clock::moment().today, false);
         while stopped.recv_timeout(HOUSEKEEPING_EVERY) == Err(RecvTimeoutError::Timeout) {
             let horizon = state
                 .rules()
@@ -269,6 +312,29 @@ fn keep_house(state: Arc<State>, stopped: Receiver<()>) -> io::Result<JoinHandle
                 let now = state.now(clock::moment());
                 state.stores.velocity.forget_before(now.saturating_add_ms(-horizon_ms));
             }
+            if clock::moment().today != today {
+                (today, alarmed) = (clock::moment().today, false);
+                state.screened_people.reset();
+            }
+            let people = state.screened_people.estimate();
+            if people >= people_alarm && !alarmed {
+                alarmed = true;
+                tracing::warn!(
+                    people,
+                    people_alarm,
+                    "more different people were screened today than expected"
+                );
+            }
+            let honey = state.honey_touched();
+            if honey > honey_before {
+                tracing::warn!(
+                    times = honey - honey_before,
+                    "numbers that nobody was ever given were asked about"
+                );
+            }
+            honey_before = honey;
+            let day_before = state.now(clock::moment()).saturating_add_ms(-PASS_MS_MAX);
+            state.stores.flags.passes.forget_before(day_before);
         }
     })
 }

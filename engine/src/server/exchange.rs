@@ -1,20 +1,26 @@
 //! Operations of the exchange: rights, identity, and what can be answered without the journal.
 
 use super::clock;
-use super::journal::Intent;
-use crate::flags::{Flag, Raise, Standing};
+use super::journal::{By, Intent};
+use super::listing;
+use super::lookups::Lookups;
 use crate::metrics::WorkerStats;
-use crate::request::{LivePseudonyms, ValueKind};
-use crate::rights::{Right, permits};
+use crate::request::{IndicatorValue, LivePseudonyms, ValueError, ValueKind};
+use crate::rights::{Reach, Right, reach};
 use crate::state::State;
+use sparr_protocol::card::looks_like_card_number;
+use sparr_protocol::codes::{AuthMethod, RequestedBy, SubjectKind};
+use sparr_protocol::contact;
 use sparr_protocol::exchange::{
-    ExchangeAnswer, ExchangeError, ExchangeRequest, FlagEntry, Operation, Refusal, Said, StandingCode,
-    SubjectText,
+    ExchangeAnswer, ExchangeError, ExchangeRequest, IndicatorOperation, LookedBy, MemberOperation, Operation,
+    Refusal, Said, SubjectText,
 };
+use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::identity::Subject;
-use sparr_protocol::ids::{Actor, Pseudonym, RequestId};
+use sparr_protocol::ids::{Actor, RequestId};
+use sparr_protocol::limits::REFERENCE_BYTES_MAX;
 use sparr_protocol::response::ReasonCode;
-use sparr_protocol::time::Timestamp;
+use sparr_protocol::time::Date;
 
 /// What is to be done about an operation.
 pub(super) enum Handled {
@@ -35,12 +41,13 @@ pub(super) fn handle(
     message: &[u8],
     actor: &Actor,
     state: &State,
+    lookups: &Lookups,
     stats: &mut WorkerStats,
 ) -> Handled {
     let answered = match ExchangeRequest::decode(message).map_err(refusal) {
         Ok(request) => {
             stats.operation(request.operation.kind());
-            carry_out(request, actor, state)
+            carry_out(request, actor, state, lookups)
         }
         Err(refusal) => Err(refusal),
     };
@@ -62,42 +69,145 @@ enum Done {
     Change(Intent),
 }
 
-fn carry_out(request: ExchangeRequest, actor: &Actor, state: &State) -> Result<Done, Refusal> {
-    if !permits(actor.role, Right::Exchange(request.operation.kind())) {
+fn carry_out(
+    request: ExchangeRequest,
+    actor: &Actor,
+    state: &State,
+    lookups: &Lookups,
+) -> Result<Done, Refusal> {
+    let kind = state.members.acting_kind(actor.member).ok_or(Refusal::MemberSuspended)?;
+    let reach = reach(kind, actor.role, Right::Exchange(request.operation.kind()));
+    if reach == Reach::Nobody {
         return Err(Refusal::NotPermitted);
     }
     if !state.is_ready() {
         return Err(Refusal::NotReady);
     }
-    let now = state.now(clock::moment());
-    match request.operation {
+    let moment = clock::moment();
+    let now = state.now(moment);
+    let by = |requested_by: RequestedBy, authenticated_by: AuthMethod| By { requested_by, authenticated_by };
+    Ok(match request.operation {
         Operation::FlagRaise { subject, terms } => {
-            Ok(Done::Change(Intent::Raise { subject: pseudonyms(&subject, state)?, terms }))
+            Done::Change(Intent::Raise { subject: pseudonyms(&subject, state)?, terms })
+        }
+        Operation::FlagPlan { subject, terms } => {
+            let change = listing::planned(pseudonyms(&subject, state)?, &terms, actor.member, state, now);
+            Done::Said(vec![Said::Plan(change)])
         }
         Operation::FlagLift { subject, requested_by, authenticated_by, second_channel } => {
             let subject = pseudonyms(&subject, state)?;
-            Ok(Done::Change(Intent::Lift { subject, requested_by, authenticated_by, second_channel }))
+            Done::Change(Intent::Lift { subject, by: by(requested_by, authenticated_by), second_channel })
+        }
+        Operation::FlagPass {
+            subject,
+            merchant,
+            amount_minor,
+            currency,
+            until,
+            requested_by,
+            authenticated_by,
+        } => Done::Change(Intent::Pass {
+            subject: pseudonyms(&subject, state)?,
+            merchant: merchant_ref(&merchant, state)?,
+            amount_minor,
+            currency,
+            until,
+            by: by(requested_by, authenticated_by),
+        }),
+        Operation::FlagExtend { subject, until, requested_by, authenticated_by } => {
+            let subject = pseudonyms(&subject, state)?;
+            Done::Change(Intent::Extend { subject, until, by: by(requested_by, authenticated_by) })
+        }
+        Operation::FlagLiftRequest { subject, registrar, requested_by, authenticated_by } => {
+            let subject = pseudonyms(&subject, state)?;
+            Done::Change(Intent::LiftRequest { subject, registrar, by: by(requested_by, authenticated_by) })
+        }
+        Operation::SubjectLink { old, new, linked, requested_by, authenticated_by } => {
+            let (old, new) = (pseudonyms(&old, state)?, pseudonyms(&new, state)?);
+            Done::Change(Intent::Link { old, new, linked, by: by(requested_by, authenticated_by) })
+        }
+        Operation::FlagOverride { subject, registrar } => {
+            Done::Change(Intent::Override { subject: pseudonyms(&subject, state)?, registrar })
         }
         Operation::FlagStatus { subject } => {
-            let mut flags = Vec::new();
-            for (_, subject) in pseudonyms(&subject, state)?.iter() {
-                state
-                    .stores
-                    .flags
-                    .visit(subject, |flag| flags.extend(entry(subject, flag, now).map(Said::Flag)));
-            }
-            Ok(Done::Said(flags.into_iter().chain([Said::End]).collect()))
+            let subject = looked_up(&subject, actor, state, lookups)?;
+            listing::note_look(subject, kind, LookedBy::Status, state, now);
+            Done::Said(listing::flags_of(subject, state, now))
         }
-        Operation::FlagList => {
-            let flags = state.stores.flags.all().into_iter();
-            let own = flags.filter(|(_, flag)| flag.registrar == actor.member);
-            let entries = own.filter_map(|(subject, flag)| entry(subject, &flag, now).map(Said::Flag));
-            Ok(Done::Said(entries.chain([Said::End]).collect()))
+        Operation::FlagReport { subject } => {
+            let subject = looked_up(&subject, actor, state, lookups)?;
+            Done::Said(listing::report(subject, state, now))
         }
-        Operation::ReasonName { code } => {
-            reason_name(code, state).map(|name| Done::Said(vec![Said::Reason(name)]))
+        Operation::FlagList => Done::Said(listing::flags(reach, actor.member, state, now)),
+        Operation::Indicator(operation) => indicator(operation, reach, actor, state)?,
+        Operation::Member(operation) => member(operation, state)?,
+        Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
+    })
+}
+
+fn indicator(
+    operation: IndicatorOperation,
+    reach: Reach,
+    actor: &Actor,
+    state: &State,
+) -> Result<Done, Refusal> {
+    let moment = clock::moment();
+    let text = |text: String| free_text(text, moment.today);
+    Ok(Done::Change(match operation {
+        IndicatorOperation::Draft { kind, value, role, grade, class, valid_until } => {
+            let value = IndicatorValue::parse(kind, value.expose(), &state.keyring, moment.today);
+            let IndicatorValue { kind, pseudonyms: value, clear } = value.map_err(|error| match error {
+                ValueError::Form => Refusal::ValueMalformed,
+                ValueError::Identity => Refusal::IdentityMalformed,
+                ValueError::CardNumber => Refusal::CardNumberRefused,
+            })?;
+            Intent::Draft { kind, value, clear, role, grade, class, valid_until }
         }
+        IndicatorOperation::Report(id) => Intent::Report(id),
+        IndicatorOperation::Receipt { id, reference, received_at, signature } => {
+            Intent::Receipt { id, reference: text(reference)?, received_at, signature }
+        }
+        IndicatorOperation::Share(id) => Intent::Share(id),
+        IndicatorOperation::Confirm { id, evidence } => Intent::Confirm { id, evidence },
+        IndicatorOperation::Contest { id, due, why } => Intent::Contest { id, due, why: text(why)? },
+        IndicatorOperation::Withdraw { id, why } => Intent::Withdraw { id, why: text(why)? },
+        IndicatorOperation::List(one) => {
+            return Ok(Done::Said(listing::indicators(one, reach, actor, state, state.now(moment))));
+        }
+    }))
+}
+
+/// A text that is kept and read by people: it may not name anybody. Whoever wants to say who has a field for it, in
+/// which a pseudonym is made of it.
+fn free_text(text: String, today: Date) -> Result<String, Refusal> {
+    if text.len() > REFERENCE_BYTES_MAX {
+        return Err(Refusal::FieldMalformed);
     }
+    let words =
+        text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '@' | '.' | '_')));
+    let names_somebody = |word: &str| {
+        let word = word.trim_matches(['.', '-', '_']);
+        Subject::parse_swedish(word, today).is_ok()
+            || contact::email(word).is_some()
+            || contact::phone(word).is_some()
+    };
+    if words.into_iter().any(names_somebody) || looks_like_card_number(&text) {
+        return Err(Refusal::PersonalInText);
+    }
+    Ok(text)
+}
+
+fn member(operation: MemberOperation, state: &State) -> Result<Done, Refusal> {
+    let today = clock::moment().today;
+    Ok(Done::Change(match operation {
+        MemberOperation::Admit { member, kind, key } => Intent::Admit { member, kind, key },
+        MemberOperation::Suspend { member, why } => Intent::Suspend { member, why: free_text(why, today)? },
+        MemberOperation::RotateKey { member, key } => Intent::RotateKey { member, key },
+        MemberOperation::List => {
+            let members = state.members.all().into_iter().map(Said::Member);
+            return Ok(Done::Said(members.chain([Said::End]).collect()));
+        }
+    }))
 }
 
 fn refusal(error: ExchangeError) -> Refusal {
@@ -115,28 +225,38 @@ fn pseudonyms(subject: &SubjectText, state: &State) -> Result<LivePseudonyms, Re
     Ok(state.keyring.live(ValueKind::Subject, subject.canonical()))
 }
 
+/// A person whom somebody asks about: counted, so that nobody can walk through all numbers.
+fn looked_up(
+    subject: &SubjectText,
+    actor: &Actor,
+    state: &State,
+    lookups: &Lookups,
+) -> Result<LivePseudonyms, Refusal> {
+    let subject = pseudonyms(subject, state)?;
+    if state.is_honey(subject) {
+        tracing::warn!(member = %actor.member, actor = actor.id(), "asked about a number that nobody was ever given");
+    }
+    let today = clock::moment().today;
+    if lookups.allows(actor.member, subject.current.1, today) {
+        Ok(subject)
+    } else {
+        tracing::warn!(member = %actor.member, actor = actor.id(), "look-up budget spent");
+        Err(Refusal::LookupBudgetSpent)
+    }
+}
+
+/// An organisationsnummer, and else the member's own id.
+fn merchant_ref(text: &str, state: &State) -> Result<MerchantRef, Refusal> {
+    let today = clock::moment().today;
+    if let Ok(organisation) = Subject::parse(text, SubjectKind::SeOrganisation, None, today) {
+        let organisation = state.keyring.current(ValueKind::MerchantOrg, organisation.canonical());
+        return Ok(MerchantRef::Organisation(organisation));
+    }
+    Ok(MerchantRef::OwnId(state.keyring.current(ValueKind::MerchantId, text.as_bytes())))
+}
+
 fn reason_name(code: ReasonCode, state: &State) -> Result<String, Refusal> {
     let rules = state.rules();
     let name = rules.as_ref().and_then(|active| active.set.reasons().name(code).map(str::to_owned));
     name.ok_or(Refusal::UnknownReason)
-}
-
-/// A flag as a desk sees it; `None` where only a lift is known.
-fn entry(subject: Pseudonym, flag: &Flag, now: Timestamp) -> Option<FlagEntry> {
-    let Raise { version, terms, .. } = flag.raised?;
-    let standing = match flag.standing(now) {
-        Standing::Active(_) => StandingCode::Active,
-        Standing::Lifting(..) => StandingCode::Lifting,
-        Standing::Lifted => StandingCode::Lifted,
-        Standing::Expired => StandingCode::Expired,
-        Standing::Unraised => return None,
-    };
-    Some(FlagEntry {
-        subject,
-        registrar: flag.registrar,
-        standing,
-        terms,
-        raised_at: Timestamp::from_ms(i64::try_from(version.stamp).unwrap_or(i64::MAX)),
-        lifted_from: flag.lifted.filter(|(lift, _)| *lift > version).map(|(_, from)| from),
-    })
 }

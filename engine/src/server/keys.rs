@@ -138,10 +138,15 @@ impl SigningKey {
         if !file.exists() {
             make_secret(&file)?;
         }
-        let seed = read_secret(&file)?;
+        Self::from_file(&file)
+    }
+
+    /// Reads a key file that is there.
+    pub fn from_file(file: &Path) -> Result<Self, KeyError> {
+        let seed = read_secret(file)?;
         let problem = "not an Ed25519 key";
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
-            .map_err(|_| KeyError::NoKey { file, problem })?;
+            .map_err(|_| KeyError::NoKey { file: file.to_owned(), problem })?;
         let reset_key = Zeroizing::new(blake3::derive_key("sparr stateless reset v1", seed.as_ref()));
         Ok(Self { pair, reset_key })
     }
@@ -160,10 +165,25 @@ impl SigningKey {
         &self.reset_key
     }
 
+    /// The public half as members are known by it.
+    pub fn public_key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        let public = self.public();
+        let len = public.len().min(key.len());
+        key[..len].copy_from_slice(&public[..len]);
+        key
+    }
+
     /// The public half, with which others verify.
     pub fn public(&self) -> &[u8] {
         self.pair.public_key().as_ref()
     }
+}
+
+/// Whether a signature over bytes is by the holder of this public key.
+pub fn verify(public: &[u8; 32], bytes: &[u8], signature: &[u8; 64]) -> bool {
+    let key = aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, public);
+    key.verify(bytes, signature).is_ok()
 }
 
 /// Random bytes from the machine, for ids that must be unique.

@@ -11,12 +11,15 @@ mod exchange;
 pub mod journal;
 pub mod keys;
 mod lane;
+mod listing;
+mod lookups;
 mod page;
 mod reload;
 mod rule_store;
 pub(crate) mod shipped;
 pub mod sources;
 pub mod transport;
+pub mod verify;
 mod watch;
 mod worker;
 

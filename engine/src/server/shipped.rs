@@ -9,10 +9,11 @@ macro_rules! shipped {
     };
 }
 
-const RULES: [(&str, &str); 9] = shipped![
+const RULES: [(&str, &str); 10] = shipped![
     "rules/account-takeover.yaml",
     "rules/card-testing.yaml",
     "rules/credit-and-refunds.yaml",
+    "rules/indicators.yaml",
     "rules/local-lists.yaml",
     "rules/mules.yaml",
     "rules/places.yaml",

@@ -61,6 +61,7 @@ impl Core {
             keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
             policy,
             clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
+            member: MemberName::parse("dev").expect("legal"),
             engine: 1,
             epoch: 1,
             velocity_keys_max: 1_000,

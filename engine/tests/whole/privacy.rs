@@ -171,6 +171,7 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
             run(&["screen", "--json", &broken.to_string()]);
         }
         run(&["screen", "--json", &format!("{{\"subject\": \"{person}\"")]);
+        exchange_run(&mut run, person);
         run(&["flag", "lift", "--subject", person]);
         run(&["flag", "lift", "--subject", person]);
         // Bytes that are no frame, with the number in the middle.
@@ -185,6 +186,52 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
         printed.extend_from_slice(engine.get(page).1.as_bytes());
     }
     printed
+}
+
+/// Every command of the exchange, rightly and with the value where it does not belong.
+fn exchange_run(run: &mut dyn FnMut(&[&str]), person: &str) {
+    let folder = tempfile::tempdir().expect("folder");
+    let rows = format!("subject,wish,until\n{person},deny,2030-12-31\n{person}9,deny,2030-12-31\n");
+    let flags = folder.path().join("flags.csv");
+    fs::write(&flags, rows).expect("written");
+    let flags = flags.display().to_string();
+    let list = folder.path().join("list.txt");
+    fs::write(&list, format!("{}\n{person}\n", TEXTS[0])).expect("written");
+    let list = list.display().to_string();
+    let subject = ["--subject", person];
+    run(&[&["flag", "pass", "--merchant", person, "--max", "5SEK", "--until", "2030-01-01"][..], &subject]
+        .concat());
+    run(&[&["flag", "extend", "--until", "2031-01-01"][..], &subject].concat());
+    run(&[&["flag", "lift-request", "--registrar", "bank-b"][..], &subject].concat());
+    run(&["flag", "link", "--old", person, "--new", PEOPLE[0]]);
+    run(&[&["flag", "report"][..], &subject].concat());
+    run(&[&["flag", "report", "--json"][..], &subject].concat());
+    run(&[&["flag", "override", "--registrar", "dev"][..], &subject].concat());
+    run(&["flag", "import", &flags, "--dry-run"]);
+    run(&["flag", "import", &flags, "--json"]);
+    let draft = |kind, value| {
+        ["indicator", "draft", "--class", "x", "--grade", "observed", "--kind", kind, "--value", value]
+    };
+    run(&[&draft("subject", person)[..], &["--role", "mule"]].concat());
+    for kind in ["email", "phone", "card", "device", "ip", "par", "account", "domain"] {
+        for value in TEXTS.iter().copied().chain([person]) {
+            // A domain is kept as it is: what is no domain is refused, and an own id is hashed whatever it is.
+            run(&draft(kind, value));
+        }
+    }
+    let id = "0123456789abcdef0123456789abcdef";
+    for text in [person, TEXTS[0]] {
+        run(&["receipt", "add", "--indicator", id, "--reference", text]);
+        run(&["receipt", "add", "--indicator", id, "--reference", text, "--own-word"]);
+        run(&["indicator", "withdraw", id, "--why", text]);
+        run(&["indicator", "contest", id, "--why", text, "--due", "2026-12-01"]);
+        run(&["member", "suspend", "bank-b", "--why", text]);
+    }
+    run(&["indicator", "import", &list, "--class", "x"]);
+    run(&["indicator", "list"]);
+    run(&["indicator", "list", "--json"]);
+    run(&["indicator", "export"]);
+    run(&["member", "list"]);
 }
 
 #[test]

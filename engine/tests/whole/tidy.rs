@@ -121,9 +121,37 @@ fn names(line: &str, word: &str) -> bool {
 
 /// Who may know whom inside the engine's core: a module, and the modules that it may not name.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("request", &["flags", "velocity", "facts", "rules", "decision", "state", "screen", "journal"]),
-    ("flags", &["velocity", "facts", "rules", "decision", "state", "screen", "journal"]),
-    ("velocity", &["flags", "facts", "rules", "decision", "state", "screen", "journal"]),
+    (
+        "request",
+        &[
+            "flags",
+            "indicators",
+            "members",
+            "velocity",
+            "facts",
+            "rules",
+            "decision",
+            "state",
+            "screen",
+            "journal",
+        ],
+    ),
+    (
+        "flags",
+        &["indicators", "members", "velocity", "facts", "rules", "decision", "state", "screen", "journal"],
+    ),
+    (
+        "indicators",
+        &["flags", "members", "velocity", "facts", "rules", "decision", "state", "screen", "journal"],
+    ),
+    (
+        "members",
+        &["flags", "indicators", "velocity", "facts", "rules", "decision", "state", "screen", "journal"],
+    ),
+    (
+        "velocity",
+        &["flags", "indicators", "members", "facts", "rules", "decision", "state", "screen", "journal"],
+    ),
     ("facts", &["rules", "decision", "state", "screen", "journal"]),
     ("rules", &["decision", "state", "screen", "journal"]),
     ("decision", &["state", "screen", "journal"]),

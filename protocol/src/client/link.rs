@@ -173,7 +173,7 @@ fn give_exchange_answer(waiting: &Waiting, message: &[u8]) {
     let Ok(answer) = ExchangeAnswer::decode(message) else { return };
     let mut callers = waiting.callers();
     if let Some(Caller::Exchange(caller)) = callers.get(&answer.id) {
-        let more = matches!(answer.said, crate::exchange::Said::Flag(_));
+        let more = answer.said.more_follows();
         let id = answer.id;
         let gone = caller.send(answer).is_err();
         if gone || !more {

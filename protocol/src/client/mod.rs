@@ -14,7 +14,7 @@ pub use pipe::{ConnectError, EngineConnection, Pipe, PipeError, PipeReceiver, Pi
 pub use policy::{FailPolicy, Fallback};
 
 use crate::codes::Kind;
-use crate::exchange::{ExchangeAnswer, ExchangeRequest, Operation, Said};
+use crate::exchange::{ExchangeAnswer, ExchangeRequest, Operation};
 use crate::ids::RequestId;
 use crate::request::{AuthorisationRequest, EncodeError};
 use crate::response::{AuthorisationResponse, NotScreened, ReasonCode};
@@ -157,7 +157,7 @@ impl Client {
             let mut answers = link.exchange(request.id, frame)?;
             let mut all = Vec::new();
             while let Some(answer) = answers.recv().await {
-                let last = !matches!(answer.said, Said::Flag(_));
+                let last = !answer.said.more_follows();
                 all.push(answer);
                 if last {
                     return Ok(all);

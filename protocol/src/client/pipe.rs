@@ -2,7 +2,7 @@
 
 use super::config::ClientConfig;
 use crate::frame::{FrameError, MessageKind, Next};
-use crate::limits::ANSWER_FRAME_BYTES_MAX;
+use crate::limits::EXCHANGE_ANSWER_FRAME_BYTES_MAX;
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt, WriteError};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
@@ -262,7 +262,7 @@ impl PipeReceiver {
         self.buffer.extend_from_slice(&chunk);
         let mut taken = 0;
         loop {
-            match Next::parse(&self.buffer[taken..], ANSWER_FRAME_BYTES_MAX) {
+            match Next::parse(&self.buffer[taken..], EXCHANGE_ANSWER_FRAME_BYTES_MAX) {
                 Next::Frame { frame, consumed } => {
                     let (kind, message) = frame.open()?;
                     take(kind, message);

@@ -1,11 +1,13 @@
 //! What the exchange answers.
 
-use super::{ExchangeError, Refusal, StandingCode, TermsWire};
+use super::entries::{FlagEntry, FlagWire, IndicatorEntry, IndicatorWire, Look, LookWire, MemberWire};
+use super::{ExchangeError, PlannedChange, Refusal};
 use crate::codec;
-use crate::flag::Terms;
 use crate::frame::{self, MessageKind};
-use crate::ids::{MemberName, Pseudonym, RequestId};
-use crate::limits::{ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, MEMBER_BYTES_MAX};
+use crate::ids::RequestId;
+use crate::indicator::{ContentDigest, ContentWire};
+use crate::limits::{EXCHANGE_ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, TEXT_BYTES_MAX};
+use crate::member::MemberEntry;
 use crate::response::Position;
 use crate::time::Timestamp;
 
@@ -18,6 +20,8 @@ pub enum Said {
         peers: u16,
         /// From when it takes effect: later than now for a lift that cools off.
         effective_from: Timestamp,
+        /// It was recorded, and takes effect only once a second person has said the same.
+        second_person: bool,
     },
     /// Nothing was changed.
     Refused(Refusal),
@@ -27,23 +31,38 @@ pub enum Said {
     End,
     /// The name of a reason.
     Reason(String),
+    /// An indicator was drafted and is durable.
+    Drafted {
+        /// Digest of its content; the first half is its id.
+        digest: ContentDigest,
+        /// From when it acts at its own member.
+        effective_from: Timestamp,
+    },
+    /// One indicator; more answers follow.
+    Indicator(Box<IndicatorEntry>),
+    /// One member; more answers follow.
+    Member(MemberEntry),
+    /// What a raise would do.
+    Plan(PlannedChange),
+    /// Somebody looked at a person's flag; more answers follow.
+    Look(Look),
+    /// One sentence of a report; more answers follow.
+    Line(String),
 }
 
-/// One registrar's flag on one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlagEntry {
-    /// The subject, as the engine knows it.
-    pub subject: Pseudonym,
-    /// The member that entered it.
-    pub registrar: MemberName,
-    /// Where it stands.
-    pub standing: StandingCode,
-    /// What it says.
-    pub terms: Terms,
-    /// When it was raised.
-    pub raised_at: Timestamp,
-    /// From when a lift takes effect, or took.
-    pub lifted_from: Option<Timestamp>,
+impl Said {
+    /// Whether the question has more answers after this one.
+    pub fn more_follows(&self) -> bool {
+        match self {
+            Self::Flag(_) | Self::Indicator(_) | Self::Member(_) | Self::Look(_) | Self::Line(_) => true,
+            Self::Durable { .. }
+            | Self::Refused(_)
+            | Self::End
+            | Self::Reason(_)
+            | Self::Drafted { .. }
+            | Self::Plan(_) => false,
+        }
+    }
 }
 
 /// An answer of the exchange.
@@ -72,24 +91,18 @@ codec::wire_struct! {
     struct DurableWire / ArchivedDurableWire {
         effective_from: i64,
         peers: u16,
-        reserved: [u8; 6],
+        second_person: u8,
+        reserved: [u8; 5],
     }
 }
 
-codec::wire_struct! {
-    struct FlagWire / ArchivedFlagWire {
-        subject: [u8; 16],
-        registrar: [u8; MEMBER_BYTES_MAX],
-        raised_at: i64,
-        lifted_from: i64,
-        terms: TermsWire,
-        standing: u8,
-    }
-}
-
-const NOT_LIFTED: i64 = i64::MIN;
 const _: () = assert!(
-    codec::size::<AnswerHead>() + codec::size::<FlagWire>() + FRAME_HEADER_BYTES <= ANSWER_FRAME_BYTES_MAX
+    codec::size::<AnswerHead>()
+        + codec::size::<IndicatorWire>()
+        + codec::size::<ContentWire>()
+        + 2 * (1 + TEXT_BYTES_MAX)
+        + FRAME_HEADER_BYTES
+        <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
 );
 
 const DURABLE: u8 = 1;
@@ -97,6 +110,12 @@ const REFUSED: u8 = 2;
 const FLAG: u8 = 3;
 const END: u8 = 4;
 const REASON: u8 = 5;
+const DRAFTED: u8 = 6;
+const INDICATOR: u8 = 7;
+const MEMBER: u8 = 8;
+const PLAN: u8 = 9;
+const LOOK: u8 = 10;
+const LINE: u8 = 11;
 
 impl ExchangeAnswer {
     /// Appends the answer as one frame.
@@ -107,6 +126,12 @@ impl ExchangeAnswer {
             Said::Flag(_) => (FLAG, 0),
             Said::End => (END, 0),
             Said::Reason(_) => (REASON, 0),
+            Said::Drafted { .. } => (DRAFTED, 0),
+            Said::Indicator(_) => (INDICATOR, 0),
+            Said::Member(_) => (MEMBER, 0),
+            Said::Plan(_) => (PLAN, 0),
+            Said::Look(_) => (LOOK, 0),
+            Said::Line(_) => (LINE, 0),
         };
         let head = AnswerHead {
             id: self.id.0,
@@ -119,13 +144,25 @@ impl ExchangeAnswer {
         let appended = frame::append(MessageKind::ExchangeAnswer, out, |out| {
             codec::write(&head, out);
             match &self.said {
-                Said::Durable { peers, effective_from } => {
-                    let wire =
-                        DurableWire { effective_from: effective_from.ms(), peers: *peers, reserved: [0; 6] };
+                Said::Durable { peers, effective_from, second_person } => {
+                    let wire = DurableWire {
+                        effective_from: effective_from.ms(),
+                        peers: *peers,
+                        second_person: (*second_person).into(),
+                        reserved: [0; 5],
+                    };
                     codec::write(&wire, out);
                 }
                 Said::Flag(entry) => codec::write(&FlagWire::of(entry), out),
-                Said::Reason(name) => codec::write_text(name, out),
+                Said::Reason(text) | Said::Line(text) => codec::write_text(text, out),
+                Said::Drafted { digest, effective_from } => {
+                    out.extend_from_slice(&digest.0);
+                    out.extend_from_slice(&effective_from.ms().to_le_bytes());
+                }
+                Said::Indicator(entry) => entry.write(out),
+                Said::Member(entry) => codec::write(&MemberWire::of(entry), out),
+                Said::Plan(change) => out.push(change.wire()),
+                Said::Look(look) => codec::write(&LookWire::of(look), out),
                 Said::Refused(_) | Said::End => {}
             }
         });
@@ -139,7 +176,8 @@ impl ExchangeAnswer {
             DURABLE => {
                 let (wire, rest) = codec::read::<DurableWire>(rest)?;
                 let effective_from = Timestamp::from_ms(wire.effective_from.to_native());
-                (Said::Durable { peers: wire.peers.to_native(), effective_from }, rest)
+                let second_person = wire.second_person != 0;
+                (Said::Durable { peers: wire.peers.to_native(), effective_from, second_person }, rest)
             }
             REFUSED => {
                 let refusal = Refusal::from_wire(head.refusal).ok_or(ExchangeError::Value("refusal"))?;
@@ -153,6 +191,29 @@ impl ExchangeAnswer {
             REASON => {
                 let (name, rest) = codec::read_text(rest).map_err(|_| ExchangeError::Value("name"))?;
                 (Said::Reason(name.to_owned()), rest)
+            }
+            LINE => {
+                let (line, rest) = codec::read_text(rest).map_err(|_| ExchangeError::Value("line"))?;
+                (Said::Line(line.to_owned()), rest)
+            }
+            DRAFTED => {
+                let (digest, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
+                let (from, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
+                let effective_from = Timestamp::from_ms(i64::from_le_bytes(*from));
+                (Said::Drafted { digest: ContentDigest(*digest), effective_from }, rest)
+            }
+            INDICATOR => (Said::Indicator(Box::new(IndicatorEntry::read(rest)?)), &[][..]),
+            MEMBER => {
+                let (wire, rest) = codec::read::<MemberWire>(rest)?;
+                (Said::Member(wire.entry()?), rest)
+            }
+            PLAN => {
+                let (change, rest) = rest.split_first().ok_or(ExchangeError::Length)?;
+                (Said::Plan(PlannedChange::from_wire(*change).ok_or(ExchangeError::Value("plan"))?), rest)
+            }
+            LOOK => {
+                let (wire, rest) = codec::read::<LookWire>(rest)?;
+                (Said::Look(wire.look()?), rest)
             }
             _ => return Err(ExchangeError::Value("said")),
         };
@@ -168,39 +229,11 @@ impl ExchangeAnswer {
     }
 }
 
-impl FlagWire {
-    fn of(entry: &FlagEntry) -> Self {
-        Self {
-            subject: entry.subject.0,
-            registrar: *entry.registrar.bytes(),
-            raised_at: entry.raised_at.ms(),
-            lifted_from: entry.lifted_from.map_or(NOT_LIFTED, Timestamp::ms),
-            terms: TermsWire::of(&entry.terms),
-            standing: entry.standing.wire(),
-        }
-    }
-}
-
-impl ArchivedFlagWire {
-    fn entry(&self) -> Result<FlagEntry, ExchangeError> {
-        let lifted_from = Some(self.lifted_from.to_native()).filter(|ms| *ms != NOT_LIFTED);
-        Ok(FlagEntry {
-            subject: Pseudonym(self.subject),
-            registrar: MemberName::from_bytes(&self.registrar).ok_or(ExchangeError::Value("registrar"))?,
-            standing: StandingCode::from_wire(self.standing).ok_or(ExchangeError::Value("standing"))?,
-            terms: self.terms.terms()?,
-            raised_at: Timestamp::from_ms(self.raised_at.to_native()),
-            lifted_from: lifted_from.map(Timestamp::from_ms),
-        })
-    }
-}
-
 /// Where each field lies, for `WIRE.md`.
 #[cfg(test)]
 pub(crate) mod layouts {
-    use super::{AnswerHead, DurableWire, FlagWire};
+    use super::{AnswerHead, DurableWire};
 
     pub(crate) const HEAD: &[(&str, usize, usize)] = AnswerHead::LAYOUT;
     pub(crate) const DURABLE: &[(&str, usize, usize)] = DurableWire::LAYOUT;
-    pub(crate) const FLAG: &[(&str, usize, usize)] = FlagWire::LAYOUT;
 }

@@ -1,18 +1,34 @@
-//! Operations of the exchange as they travel: what a support desk asks of an engine, and what it hears.
+//! Operations of the exchange as they travel: what desks, analysts, the police and the central organisation ask of an
+//! engine, and what they hear.
 //!
 //! A question is a head (id, operation), a fixed structure of that operation, then texts. An answer is one fixed
 //! structure; an operation with many results gets many answers, the last of which says so.
 
 mod answer;
+mod entries;
+mod flags;
+mod indicators;
+mod members;
 mod request;
 #[cfg(test)]
 pub(crate) use answer::layouts as answer_layouts;
+#[cfg(test)]
+pub(crate) use entries::layouts as entry_layouts;
+#[cfg(test)]
+pub(crate) use flags::layouts as flag_layouts;
+#[cfg(test)]
+pub(crate) use indicators::layouts as indicator_layouts;
+#[cfg(test)]
+pub(crate) use members::layouts as member_layouts;
 #[cfg(test)]
 pub(crate) use request::layouts as request_layouts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{ExchangeAnswer, FlagEntry, Said};
+pub use answer::{ExchangeAnswer, Said};
+pub use entries::{FlagEntry, IndicatorEntry, Look};
+pub use indicators::IndicatorOperation;
+pub use members::MemberOperation;
 pub use request::{ExchangeRequest, Operation, SubjectText};
 
 use crate::codec::{self, Truncated};
@@ -27,6 +43,26 @@ codes! {
         FlagLift = 2 "flag_lift",
         FlagStatus = 3 "flag_status",
         FlagList = 4 "flag_list",
+        /// What a raise would change, without changing it.
+        FlagPlan = 5 "flag_plan",
+        FlagPass = 6 "flag_pass",
+        FlagExtend = 7 "flag_extend",
+        FlagLiftRequest = 8 "flag_lift_request",
+        SubjectLink = 9 "subject_link",
+        FlagReport = 10 "flag_report",
+        FlagOverride = 11 "flag_override",
+        IndicatorDraft = 16 "indicator_draft",
+        IndicatorReport = 17 "indicator_report",
+        ReceiptAdd = 18 "receipt_add",
+        IndicatorShare = 19 "indicator_share",
+        IndicatorConfirm = 20 "indicator_confirm",
+        IndicatorContest = 21 "indicator_contest",
+        IndicatorWithdraw = 22 "indicator_withdraw",
+        IndicatorList = 23 "indicator_list",
+        MemberAdmit = 32 "member_admit",
+        MemberSuspend = 33 "member_suspend",
+        MemberRotateKey = 34 "member_rotate_key",
+        MemberList = 35 "member_list",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
     }
@@ -67,6 +103,52 @@ codes! {
         Overloaded = 16 "overloaded",
         /// No reason has this code.
         UnknownReason = 17 "unknown_reason",
+        /// The value is none of its kind.
+        ValueMalformed = 18 "value_malformed",
+        /// A card's number: it is refused wherever it turns up.
+        CardNumberRefused = 19 "card_number_refused",
+        /// A value that means something at its own member alone cannot be shared.
+        LocalIdentifier = 20 "local_identifier",
+        /// A person whose identity was misused is a victim: raise a flag instead.
+        VictimNotSuspect = 21 "victim_not_suspect",
+        /// An indicator about a person says in which role.
+        RoleMissing = 22 "role_missing",
+        /// No indicator has this id.
+        NoSuchIndicator = 23 "no_such_indicator",
+        /// The police have not confirmed that they have this very content.
+        ReceiptMissing = 24 "receipt_missing",
+        /// One person of the member has said so; a second one has to.
+        SecondPersonNeeded = 25 "second_person_needed",
+        /// No legal basis is configured for sharing this kind.
+        SharingOff = 26 "sharing_off",
+        /// It was withdrawn.
+        Withdrawn = 27 "withdrawn",
+        /// Its time is over.
+        Expired = 28 "expired",
+        /// The signature is not the police member's over this content.
+        SignatureWrong = 29 "signature_wrong",
+        /// A time that lies in the future, or before what it is about.
+        TimeSkew = 30 "time_skew",
+        /// A confirmation needs evidence of its own.
+        OwnEvidenceNeeded = 31 "own_evidence_needed",
+        /// It was not shared.
+        NotShared = 32 "not_shared",
+        /// No member has this name.
+        NoSuchMember = 33 "no_such_member",
+        /// The member is suspended: it can do nothing.
+        MemberSuspended = 34 "member_suspended",
+        /// More different people were looked up than a member may in a day.
+        LookupBudgetSpent = 35 "lookup_budget_spent",
+        /// The flag has as many open passes as it may.
+        TooManyPasses = 36 "too_many_passes",
+        /// An extension ends later than the flag does.
+        NotLonger = 37 "not_longer",
+        /// Both numbers are one.
+        SameSubject = 38 "same_subject",
+        /// The same person has said so before; "two persons" means two.
+        SamePerson = 39 "same_person",
+        /// A text that people will read names somebody: a number, an address, a card.
+        PersonalInText = 40 "personal_in_text",
     }
 
     /// Where a flag stands.
@@ -76,6 +158,24 @@ codes! {
         Lifting = 2 "lifting",
         Lifted = 3 "lifted",
         Expired = 4 "expired",
+    }
+
+    /// What a raise would do.
+    PlannedChange {
+        /// There is no such flag: it would be new.
+        New = 1 "new",
+        /// The same member's flag says something else: it would be replaced.
+        Replaces = 2 "replaces",
+        /// The same member's flag says the same.
+        Same = 3 "same",
+    }
+
+    /// How a look at a person's flag came about.
+    LookedBy {
+        /// A payment was screened.
+        Screening = 1 "screening",
+        /// A desk asked.
+        Status = 2 "status",
     }
 }
 

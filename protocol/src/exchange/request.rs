@@ -1,14 +1,17 @@
 //! What is asked of the exchange.
 
-use super::{ExchangeError, OperationKind, TermsWire, zero};
+use super::flags::{self, LiftWire};
+use super::{ExchangeError, IndicatorOperation, MemberOperation, OperationKind, TermsWire, zero};
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
 use crate::flag::Terms;
 use crate::frame::{self, MessageKind, TooLarge};
-use crate::ids::RequestId;
+use crate::ids::{MemberName, RequestId};
+use crate::money::Currency;
 use crate::personal::Personal;
 use crate::place::Country;
 use crate::response::ReasonCode;
+use crate::time::Timestamp;
 
 /// A subject as a desk types it.
 #[derive(Clone, PartialEq, Debug)]
@@ -49,6 +52,81 @@ pub enum Operation {
     },
     /// The flags that the caller's member entered.
     FlagList,
+    /// What a raise would change.
+    FlagPlan {
+        /// Whose.
+        subject: SubjectText,
+        /// What it would say.
+        terms: Terms,
+    },
+    /// A narrow opening in the caller's member's flag, for one merchant.
+    FlagPass {
+        /// Whose.
+        subject: SubjectText,
+        /// The merchant: an organisationsnummer, and the pass acts at every member; or the member's own id of it.
+        merchant: String,
+        /// Each payment up to this amount, in minor units.
+        amount_minor: i64,
+        /// The currency of the amount.
+        currency: Currency,
+        /// The pass acts before this time: within 24 hours.
+        until: Timestamp,
+        /// On whose behalf.
+        requested_by: RequestedBy,
+        /// How the person who asked was authenticated.
+        authenticated_by: AuthMethod,
+    },
+    /// The caller's member's flag with a later end.
+    FlagExtend {
+        /// Whose.
+        subject: SubjectText,
+        /// The new end.
+        until: Timestamp,
+        /// On whose behalf.
+        requested_by: RequestedBy,
+        /// How the person who asked was authenticated.
+        authenticated_by: AuthMethod,
+    },
+    /// Ask the registrar to lift its flag, for a person who came to another desk.
+    FlagLiftRequest {
+        /// Whose.
+        subject: SubjectText,
+        /// The member that entered the flag.
+        registrar: MemberName,
+        /// On whose behalf.
+        requested_by: RequestedBy,
+        /// How the person who asked was authenticated.
+        authenticated_by: AuthMethod,
+    },
+    /// Two numbers are one person, or are not after all: flags follow the person.
+    SubjectLink {
+        /// One number.
+        old: SubjectText,
+        /// The other.
+        new: SubjectText,
+        /// Whether they are linked from now on.
+        linked: bool,
+        /// On whose behalf.
+        requested_by: RequestedBy,
+        /// How the person who asked was authenticated.
+        authenticated_by: AuthMethod,
+    },
+    /// What a desk may tell the person.
+    FlagReport {
+        /// Whose.
+        subject: SubjectText,
+    },
+    /// One of two persons of the central organisation lifts another member's flag.
+    FlagOverride {
+        /// Whose.
+        subject: SubjectText,
+        /// The member that entered the flag.
+        registrar: MemberName,
+    },
+    /// Something about indicators.
+    Indicator(IndicatorOperation),
+    /// Something about members.
+    Member(MemberOperation),
     /// The name of a reason code.
     ReasonName {
         /// The code.
@@ -82,15 +160,6 @@ codec::wire_struct! {
     }
 }
 
-codec::wire_struct! {
-    struct LiftWire / ArchivedLiftWire {
-        requested_by: u8,
-        authenticated_by: u8,
-        second_channel: u8,
-        reserved: u8,
-    }
-}
-
 impl Operation {
     /// Which operation it is.
     pub fn kind(&self) -> OperationKind {
@@ -99,12 +168,21 @@ impl Operation {
             Self::FlagLift { .. } => OperationKind::FlagLift,
             Self::FlagStatus { .. } => OperationKind::FlagStatus,
             Self::FlagList => OperationKind::FlagList,
+            Self::FlagPlan { .. } => OperationKind::FlagPlan,
+            Self::FlagPass { .. } => OperationKind::FlagPass,
+            Self::FlagExtend { .. } => OperationKind::FlagExtend,
+            Self::FlagLiftRequest { .. } => OperationKind::FlagLiftRequest,
+            Self::SubjectLink { .. } => OperationKind::SubjectLink,
+            Self::FlagReport { .. } => OperationKind::FlagReport,
+            Self::FlagOverride { .. } => OperationKind::FlagOverride,
+            Self::Indicator(operation) => operation.kind(),
+            Self::Member(operation) => operation.kind(),
             Self::ReasonName { .. } => OperationKind::ReasonName,
         }
     }
 }
 
-fn write_subject(subject: &SubjectText, out: &mut Vec<u8>) {
+pub(super) fn write_subject(subject: &SubjectText, out: &mut Vec<u8>) {
     let wire = SubjectWire {
         kind: subject.kind.wire(),
         country: subject.country.map_or(0, Country::wire),
@@ -114,7 +192,7 @@ fn write_subject(subject: &SubjectText, out: &mut Vec<u8>) {
     codec::write_text(subject.text.expose(), out);
 }
 
-fn read_subject(bytes: &[u8]) -> Result<(SubjectText, &[u8]), ExchangeError> {
+pub(super) fn read_subject(bytes: &[u8]) -> Result<(SubjectText, &[u8]), ExchangeError> {
     let (wire, rest) = codec::read::<SubjectWire>(bytes)?;
     zero(&[wire.reserved])?;
     let country = match wire.country.to_native() {
@@ -134,7 +212,7 @@ impl ExchangeRequest {
                 RequestHead { id: self.id.0, operation: self.operation.kind().wire(), reserved: [0; 7] };
             codec::write(&head, out);
             match &self.operation {
-                Operation::FlagRaise { subject, terms } => {
+                Operation::FlagRaise { subject, terms } | Operation::FlagPlan { subject, terms } => {
                     codec::write(&TermsWire::of(terms), out);
                     write_subject(subject, out);
                 }
@@ -148,8 +226,17 @@ impl ExchangeRequest {
                     codec::write(&lift, out);
                     write_subject(subject, out);
                 }
-                Operation::FlagStatus { subject } => write_subject(subject, out),
+                Operation::FlagStatus { subject } | Operation::FlagReport { subject } => {
+                    write_subject(subject, out);
+                }
                 Operation::FlagList => {}
+                Operation::FlagPass { .. }
+                | Operation::FlagExtend { .. }
+                | Operation::FlagLiftRequest { .. }
+                | Operation::SubjectLink { .. }
+                | Operation::FlagOverride { .. } => flags::write(&self.operation, out),
+                Operation::Indicator(operation) => operation.write(out),
+                Operation::Member(operation) => operation.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
             }
         })
@@ -162,10 +249,15 @@ impl ExchangeRequest {
         let kind =
             OperationKind::from_wire(head.operation).ok_or(ExchangeError::Operation(head.operation))?;
         let (operation, rest) = match kind {
-            OperationKind::FlagRaise => {
+            OperationKind::FlagRaise | OperationKind::FlagPlan => {
                 let (wire, rest) = codec::read::<TermsWire>(rest)?;
                 let (subject, rest) = read_subject(rest)?;
-                (Operation::FlagRaise { subject, terms: wire.terms()? }, rest)
+                let terms = wire.terms()?;
+                let operation = match kind {
+                    OperationKind::FlagPlan => Operation::FlagPlan { subject, terms },
+                    _ => Operation::FlagRaise { subject, terms },
+                };
+                (operation, rest)
             }
             OperationKind::FlagLift => {
                 let (wire, rest) = codec::read::<LiftWire>(rest)?;
@@ -189,7 +281,30 @@ impl ExchangeRequest {
                 let (subject, rest) = read_subject(rest)?;
                 (Operation::FlagStatus { subject }, rest)
             }
+            OperationKind::FlagReport => {
+                let (subject, rest) = read_subject(rest)?;
+                (Operation::FlagReport { subject }, rest)
+            }
             OperationKind::FlagList => (Operation::FlagList, rest),
+            OperationKind::FlagPass
+            | OperationKind::FlagExtend
+            | OperationKind::FlagLiftRequest
+            | OperationKind::SubjectLink
+            | OperationKind::FlagOverride => flags::read(kind, rest)?,
+            OperationKind::IndicatorDraft
+            | OperationKind::IndicatorReport
+            | OperationKind::ReceiptAdd
+            | OperationKind::IndicatorShare
+            | OperationKind::IndicatorConfirm
+            | OperationKind::IndicatorContest
+            | OperationKind::IndicatorWithdraw
+            | OperationKind::IndicatorList => {
+                (Operation::Indicator(IndicatorOperation::read(kind, rest)?), &[][..])
+            }
+            OperationKind::MemberAdmit
+            | OperationKind::MemberSuspend
+            | OperationKind::MemberRotateKey
+            | OperationKind::MemberList => (Operation::Member(MemberOperation::read(kind, rest)?), &[][..]),
             OperationKind::ReasonName => {
                 let (code, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
                 (Operation::ReasonName { code: ReasonCode(u16::from_le_bytes(*code)) }, rest)

@@ -4,7 +4,12 @@ use super::*;
 use crate::codes::SubjectKind;
 use crate::frame::Next;
 use crate::ids::{MemberName, Pseudonym, RequestId};
-use crate::limits::ANSWER_FRAME_BYTES_MAX;
+use crate::indicator::{
+    Attestation, ClassName, Content, ContentDigest, Grade, IndicatorId, IndicatorKind, IndicatorRole,
+    IndicatorStanding,
+};
+use crate::limits::EXCHANGE_ANSWER_FRAME_BYTES_MAX;
+use crate::member::{MemberEntry, MemberKind, MemberStanding};
 use crate::money::Currency;
 use crate::place::Country;
 use crate::response::{Position, ReasonCode};
@@ -39,26 +44,109 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         authenticated_by: AuthMethod::BankId,
         second_channel: true,
     };
-    for operation in [
+    let registrar = MemberName::parse("bank-2").expect("legal");
+    let (requested_by, authenticated_by) = (RequestedBy::Estate, AuthMethod::InPerson);
+    let (id, at) = (IndicatorId([7; 16]), Timestamp::from_ms(99));
+    let operations = vec![
         Operation::FlagRaise { subject: subject(), terms: terms() },
         lift,
         Operation::FlagStatus { subject: subject() },
         Operation::FlagList,
         Operation::ReasonName { code: ReasonCode(513) },
-    ] {
+        Operation::FlagPlan { subject: subject(), terms: terms() },
+        Operation::FlagPass {
+            subject: subject(),
+            merchant: "m1".to_owned(),
+            amount_minor: 3_000_000,
+            currency: Currency::SEK,
+            until: at,
+            requested_by,
+            authenticated_by,
+        },
+        Operation::FlagExtend { subject: subject(), until: at, requested_by, authenticated_by },
+        Operation::FlagLiftRequest { subject: subject(), registrar, requested_by, authenticated_by },
+        Operation::SubjectLink {
+            old: subject(),
+            new: SubjectText { text: "196408233234".into(), ..subject() },
+            linked: true,
+            requested_by,
+            authenticated_by,
+        },
+        Operation::FlagReport { subject: subject() },
+        Operation::FlagOverride { subject: subject(), registrar },
+        Operation::Indicator(IndicatorOperation::Draft {
+            kind: IndicatorKind::Email,
+            value: "anna@example.se".into(),
+            role: Some(IndicatorRole::Applicant),
+            grade: Grade::Investigated,
+            class: ClassName::parse("phishing").expect("legal"),
+            valid_until: Some(at),
+        }),
+        Operation::Indicator(IndicatorOperation::Report(id)),
+        Operation::Indicator(IndicatorOperation::Receipt {
+            id,
+            reference: "5000-K123-26".to_owned(),
+            received_at: at,
+            signature: Some(Box::new([3; 64])),
+        }),
+        Operation::Indicator(IndicatorOperation::Share(id)),
+        Operation::Indicator(IndicatorOperation::Confirm { id, evidence: [4; 32] }),
+        Operation::Indicator(IndicatorOperation::Contest { id, due: at, why: "another person".to_owned() }),
+        Operation::Indicator(IndicatorOperation::Withdraw { id, why: "closed".to_owned() }),
+        Operation::Indicator(IndicatorOperation::List(None)),
+        Operation::Indicator(IndicatorOperation::List(Some(id))),
+        Operation::Member(MemberOperation::Admit {
+            member: registrar,
+            kind: MemberKind::Telecom,
+            key: [5; 32],
+        }),
+        Operation::Member(MemberOperation::Suspend { member: registrar, why: "fees".to_owned() }),
+        Operation::Member(MemberOperation::RotateKey { member: registrar, key: [6; 32] }),
+        Operation::Member(MemberOperation::List),
+    ];
+    let covered: std::collections::HashSet<_> = operations.iter().map(Operation::kind).collect();
+    assert!(OperationKind::ALL.iter().all(|kind| covered.contains(kind)), "an operation is not tested");
+    for operation in operations {
         let request = ExchangeRequest { id: RequestId([9; 16]), operation };
         let mut bytes = Vec::new();
         request.encode(&mut bytes).expect("fits");
         let message = open(&bytes, crate::limits::REQUEST_FRAME_BYTES_MAX);
         assert_eq!(ExchangeRequest::decode(message), Ok(request.clone()));
         for end in 0..message.len() {
+            let one_indicator_becomes_all = message.len() - end == 16
+                && matches!(request.operation, Operation::Indicator(IndicatorOperation::List(Some(_))));
             assert!(
-                ExchangeRequest::decode(&message[..end]).is_err(),
+                one_indicator_becomes_all || ExchangeRequest::decode(&message[..end]).is_err(),
                 "{:?} cut at {end}",
                 request.operation
             );
         }
         assert_eq!(ExchangeRequest::decode(&[message, &[0]].concat()), Err(ExchangeError::Length));
+    }
+}
+
+/// An indicator with everything and the longest texts: it has to fit an answer.
+fn longest_indicator() -> IndicatorEntry {
+    let content = Content {
+        registrar: MemberName::parse("bank-1").expect("legal"),
+        draft: RequestId([2; 16]),
+        kind: IndicatorKind::Domain,
+        role: Some(IndicatorRole::FakeShop),
+        grade: Grade::Confirmed,
+        class: ClassName::parse("fake_shop").expect("legal"),
+        key_id: 1,
+        value: Pseudonym([3; 16]),
+        clear: "x".repeat(crate::limits::TEXT_BYTES_MAX),
+        drafted_at: Timestamp::from_ms(4),
+        valid_until: Timestamp::from_ms(5),
+    };
+    IndicatorEntry {
+        digest: ContentDigest([6; 32]),
+        content,
+        standing: IndicatorStanding::Shared,
+        attested: Some(Attestation::Police),
+        sources: 3,
+        reference: "y".repeat(crate::limits::REFERENCE_BYTES_MAX),
     }
 }
 
@@ -71,14 +159,37 @@ fn every_answer_round_trips() {
         terms: terms(),
         raised_at: Timestamp::from_ms(5),
         lifted_from: Some(Timestamp::from_ms(6)),
+        passes: 2,
+        lift_requests: 1,
+        is_linked: true,
+    };
+    let member = MemberEntry {
+        member: entry.registrar,
+        kind: MemberKind::Police,
+        standing: MemberStanding::Suspended,
+        key_number: 3,
+        key: [8; 32],
+    };
+    let look = Look {
+        at: Timestamp::from_ms(8),
+        kind: MemberKind::Bank,
+        by: LookedBy::Screening,
+        outcome: 2,
+        review: 1,
     };
     for said in [
-        Said::Durable { peers: 0, effective_from: Timestamp::from_ms(7) },
+        Said::Durable { peers: 0, effective_from: Timestamp::from_ms(7), second_person: true },
         Said::Refused(Refusal::NotRegistrar),
         Said::Flag(entry.clone()),
         Said::Flag(FlagEntry { lifted_from: None, ..entry }),
         Said::End,
         Said::Reason("velocity_card".to_owned()),
+        Said::Line("Raised on 22 November.".to_owned()),
+        Said::Drafted { digest: ContentDigest([9; 32]), effective_from: Timestamp::from_ms(7) },
+        Said::Indicator(Box::new(longest_indicator())),
+        Said::Member(member),
+        Said::Plan(PlannedChange::Replaces),
+        Said::Look(look),
     ] {
         let answer = ExchangeAnswer {
             id: RequestId([1; 16]),
@@ -87,7 +198,7 @@ fn every_answer_round_trips() {
         };
         let mut bytes = Vec::new();
         answer.encode(&mut bytes);
-        assert_eq!(ExchangeAnswer::decode(open(&bytes, ANSWER_FRAME_BYTES_MAX)), Ok(answer));
+        assert_eq!(ExchangeAnswer::decode(open(&bytes, EXCHANGE_ANSWER_FRAME_BYTES_MAX)), Ok(answer));
     }
 }
 

@@ -10,18 +10,21 @@
 //! One signature per commit covers the chain's head.
 
 mod commit;
+mod flags;
+mod indicators;
+mod members;
+mod payload;
 #[cfg(test)]
 mod tests;
 
 pub use commit::Commit;
+pub use payload::Payload;
 
 use crate::codec::{self, Truncated};
-use crate::codes::{AuthMethod, RequestedBy, Role, codes};
-use crate::exchange::{ExchangeError, TermsWire};
-use crate::flag::Terms;
-use crate::ids::{Actor, MemberName, Pseudonym, RequestId};
+use crate::codes::{Role, codes};
+use crate::exchange::ExchangeError;
+use crate::ids::{Actor, MemberName, RequestId};
 use crate::limits::{MEMBER_BYTES_MAX, RECORD_BYTES_MAX};
-use crate::time::Timestamp;
 
 /// Version of the record format.
 pub const RECORD_VERSION: u8 = 1;
@@ -37,12 +40,15 @@ codes! {
         FlagLifted = 2 "flag_lifted",
         PassGranted = 3 "pass_granted",
         SubjectLinked = 4 "subject_linked",
+        FlagLiftRequested = 5 "flag_lift_requested",
+        FlagOverridden = 6 "flag_overridden",
         IndicatorDrafted = 16 "indicator_drafted",
         PoliceReceipt = 17 "police_receipt",
         IndicatorShared = 18 "indicator_shared",
         IndicatorConfirmed = 19 "indicator_confirmed",
         IndicatorContested = 20 "indicator_contested",
         IndicatorWithdrawn = 21 "indicator_withdrawn",
+        IndicatorReported = 22 "indicator_reported",
         ExemptionGranted = 32 "exemption_granted",
         PersonalListEntry = 33 "personal_list_entry",
         MemberAdmitted = 48 "member_admitted",
@@ -61,46 +67,6 @@ pub struct Origin {
     pub engine: u16,
     /// A new one at each start, so that a restored old disk cannot use a number twice.
     pub epoch: u32,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// A person asked for protection.
-    FlagRaised {
-        /// Who.
-        subject: Pseudonym,
-        /// Network key under which the pseudonym was made.
-        key_id: u16,
-        /// What the flag says.
-        terms: Terms,
-    },
-    /// A flag was lifted.
-    FlagLifted {
-        /// Whose.
-        subject: Pseudonym,
-        /// Network key under which the pseudonym was made: the raise's.
-        key_id: u16,
-        /// Digest of the raise that it lifts.
-        raise: RecordDigest,
-        /// On whose behalf.
-        requested_by: RequestedBy,
-        /// How the person who asked was authenticated.
-        authenticated_by: AuthMethod,
-        /// Whether a second channel confirmed it.
-        second_channel: bool,
-        /// From when it takes effect.
-        effective_from: Timestamp,
-    },
-    /// A kind that this version does not lay out: kept as it came.
-    Unknown {
-        /// The kind's number.
-        kind: u8,
-        /// Whether an engine that does not understand it must stop rather than go on without it.
-        must_understand: bool,
-        /// Its bytes.
-        bytes: Vec<u8>,
-    },
 }
 
 /// One record.
@@ -146,26 +112,6 @@ codec::wire_struct! {
 const MUST_UNDERSTAND: u8 = 1;
 const HAS_LEGAL_BASIS: u8 = 2;
 
-codec::wire_struct! {
-    struct RaisedWire / ArchivedRaisedWire {
-        subject: [u8; 16],
-        key_id: u16,
-        terms: TermsWire,
-    }
-}
-
-codec::wire_struct! {
-    struct LiftedWire / ArchivedLiftedWire {
-        subject: [u8; 16],
-        raise: [u8; 32],
-        effective_from: i64,
-        key_id: u16,
-        requested_by: u8,
-        authenticated_by: u8,
-        second_channel: u8,
-    }
-}
-
 /// Bytes before a record's body: its length and checksum.
 pub const RECORD_PREFIX_BYTES: usize = 8;
 
@@ -193,80 +139,6 @@ impl From<ExchangeError> for RecordError {
             ExchangeError::Operation(_) => Self::Value("operation"),
             ExchangeError::Value(what) => Self::Value(what),
         }
-    }
-}
-
-impl Payload {
-    fn kind(&self) -> u8 {
-        match self {
-            Self::FlagRaised { .. } => RecordKind::FlagRaised.wire(),
-            Self::FlagLifted { .. } => RecordKind::FlagLifted.wire(),
-            Self::Unknown { kind, .. } => *kind,
-        }
-    }
-
-    fn flags(&self) -> u8 {
-        match self {
-            Self::FlagRaised { .. } | Self::FlagLifted { .. } => MUST_UNDERSTAND,
-            Self::Unknown { must_understand, .. } => u8::from(*must_understand) * MUST_UNDERSTAND,
-        }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::FlagRaised { subject, key_id, terms } => {
-                codec::write(
-                    &RaisedWire { subject: subject.0, key_id: *key_id, terms: TermsWire::of(terms) },
-                    out,
-                );
-            }
-            Self::FlagLifted {
-                subject,
-                key_id,
-                raise,
-                requested_by,
-                authenticated_by,
-                second_channel,
-                effective_from,
-            } => {
-                let wire = LiftedWire {
-                    subject: subject.0,
-                    raise: *raise,
-                    effective_from: effective_from.ms(),
-                    key_id: *key_id,
-                    requested_by: requested_by.wire(),
-                    authenticated_by: authenticated_by.wire(),
-                    second_channel: (*second_channel).into(),
-                };
-                codec::write(&wire, out);
-            }
-            Self::Unknown { bytes, .. } => out.extend_from_slice(bytes),
-        }
-    }
-
-    fn read(kind: u8, must_understand: bool, bytes: &[u8]) -> Result<Self, RecordError> {
-        let (payload, rest) = if kind == RecordKind::FlagRaised.wire() {
-            let (wire, rest) = codec::read::<RaisedWire>(bytes)?;
-            let (subject, key_id) = (Pseudonym(wire.subject), wire.key_id.to_native());
-            (Self::FlagRaised { subject, key_id, terms: wire.terms.terms()? }, rest)
-        } else if kind == RecordKind::FlagLifted.wire() {
-            let (wire, rest) = codec::read::<LiftedWire>(bytes)?;
-            let lifted = Self::FlagLifted {
-                subject: Pseudonym(wire.subject),
-                key_id: wire.key_id.to_native(),
-                raise: wire.raise,
-                requested_by: RequestedBy::from_wire(wire.requested_by)
-                    .ok_or(RecordError::Value("requested_by"))?,
-                authenticated_by: AuthMethod::from_wire(wire.authenticated_by)
-                    .ok_or(RecordError::Value("authenticated_by"))?,
-                second_channel: wire.second_channel != 0,
-                effective_from: Timestamp::from_ms(wire.effective_from.to_native()),
-            };
-            (lifted, rest)
-        } else {
-            (Self::Unknown { kind, must_understand, bytes: bytes.to_vec() }, &[][..])
-        };
-        if rest.is_empty() { Ok(payload) } else { Err(RecordError::Value("length")) }
     }
 }
 
@@ -355,7 +227,12 @@ impl Record {
 #[cfg(test)]
 pub(crate) mod layouts {
     pub(crate) const HEAD: &[(&str, usize, usize)] = super::RecordHead::LAYOUT;
-    pub(crate) const RAISED: &[(&str, usize, usize)] = super::RaisedWire::LAYOUT;
-    pub(crate) const LIFTED: &[(&str, usize, usize)] = super::LiftedWire::LAYOUT;
+    pub(crate) const RAISED: &[(&str, usize, usize)] = super::flags::RaisedWire::LAYOUT;
+    pub(crate) const LIFTED: &[(&str, usize, usize)] = super::flags::LiftedWire::LAYOUT;
+    pub(crate) const PASS: &[(&str, usize, usize)] = super::flags::PassWire::LAYOUT;
+    pub(crate) const LINKED: &[(&str, usize, usize)] = super::flags::LinkedWire::LAYOUT;
+    pub(crate) const ABOUT_FLAG: &[(&str, usize, usize)] = super::flags::AboutFlagWire::LAYOUT;
+    pub(crate) const ABOUT_INDICATOR: &[(&str, usize, usize)] = super::indicators::AboutWire::LAYOUT;
+    pub(crate) const MEMBER: &[(&str, usize, usize)] = super::members::MemberWire::LAYOUT;
     pub(crate) const COMMIT: &[(&str, usize, usize)] = super::commit::CommitWire::LAYOUT;
 }

@@ -10,9 +10,10 @@ use crate::rules::ir::{Atom, Case, Choice, Node, Number, Part, Pattern, Test, Te
 use sparr_protocol::text::nearest;
 
 /// Every function, for "did you mean".
-const FUNCTIONS: [&str; 34] = [
+const FUNCTIONS: [&str; 35] = [
     "has",
     "velocity",
+    "indicator",
     "list",
     "cidrs",
     "size",
@@ -56,7 +57,6 @@ const OF_CONSTANTS: [&str; 8] =
 
 /// Names that are known and have a meaning, but not in this version.
 const NOT_YET: &[(&str, &str)] = &[
-    ("indicator", "indicators that providers share"),
     ("first_seen", "when a key was first seen"),
     ("amount_in", "an amount in a currency of choice; `amount_base_minor` is in the set's base currency"),
 ];
@@ -74,6 +74,7 @@ impl Checker<'_> {
         match (function.text.as_str(), target, arguments) {
             ("has", None, [argument]) => self.presence(argument, at),
             ("velocity", None, _) => self.say_no_measure(function, arguments, at),
+            ("indicator", None, _) => self.say_no_attribute(function, arguments, at),
             ("list" | "cidrs", None, _) => {
                 let message =
                     format!("`{}` stands behind `in`: x in {}(\"…\")", function.text, function.text);

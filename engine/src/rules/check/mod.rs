@@ -9,6 +9,7 @@ mod compare;
 mod constants;
 mod durations;
 mod fold;
+mod indicators;
 mod names;
 mod separation;
 mod times;

@@ -43,6 +43,12 @@ impl Checker<'_> {
             return Some(constant(literal, at));
         }
         let field = self.field(name, at)?;
+        self.read(field, at)
+    }
+
+    /// What a field is read as.
+    pub(super) fn read(&mut self, field: FieldIndex, at: Place) -> Option<Typed> {
+        let name = field.def().name;
         Some(match field.def().read {
             Read::Bool(_) => {
                 self.count();

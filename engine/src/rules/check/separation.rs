@@ -48,6 +48,7 @@ pub(in crate::rules) fn check(
             );
         }
     }
+    super::indicators::check(source, condition, action, report);
     if declines && reads_personal_attributes_alone(condition) {
         report.push(
             Diagnostic::new(

@@ -71,6 +71,10 @@ impl Checker<'_> {
             Syntax::Call(word, None, arguments) if word.text == "velocity" => {
                 self.velocity_key(word, arguments)
             }
+            Syntax::Call(word, None, arguments) if word.text == "indicator" => {
+                let at = Place { start: operand.at.start, end: member.at.end };
+                return self.indicator(word, arguments, member, at);
+            }
             _ => {
                 let typed = self.typed(operand)?;
                 let message = format!("{} has no member `{}`", typed.noun(), member.text);

@@ -1,6 +1,10 @@
 //! The keys of `engine.toml`: names, defaults and meanings, from which the file itself is printed.
 
-use super::{ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, LIFT_COOLING_OFF_HOURS, LISTEN, REQUIRED, RULES_DIR};
+use super::required::REQUIRED;
+use super::{
+    ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, KIND, LIFT_COOLING_OFF_HOURS, LISTEN, LOOKUPS_PER_DAY_MAX,
+    RULES_DIR, SCREENED_PEOPLE_ALARM,
+};
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
 
 /// The names of all keys, for "did you mean".
@@ -22,6 +26,12 @@ const KEYS: &[Key] = &[
         value: || "\"my-company\"".to_owned(),
         meaning: "The member of the exchange whose engine this is, as certificates name it: 1 to 24 lower-case letters,\n\
                   digits and inner hyphens. No default.",
+    },
+    Key {
+        name: "kind",
+        value: || format!("{:?}", KIND.name()),
+        meaning: "What kind of organisation the member is: payment_provider, bank, merchant, telecom, authority, police or\n\
+                  central_organisation. Its rights follow from it: `sparr member rights` prints them.",
     },
     Key {
         name: "engine",
@@ -75,6 +85,16 @@ const KEYS: &[Key] = &[
         name: "lift_cooling_off_hours",
         value: || LIFT_COOLING_OFF_HOURS.to_string(),
         meaning: "Hours before a lift takes effect that no second channel has confirmed.",
+    },
+    Key {
+        name: "lookups_per_day_max",
+        value: || LOOKUPS_PER_DAY_MAX.to_string(),
+        meaning: "Different people whom one member's desks may look up in a day (flag status, flag report). Then it stops.",
+    },
+    Key {
+        name: "screened_people_alarm",
+        value: || SCREENED_PEOPLE_ALARM.to_string(),
+        meaning: "Different people screened in a day from which on there is an alarm in the log. Screening never stops for it.",
     },
     Key {
         name: "drain_seconds",
@@ -137,5 +157,28 @@ pub fn commented_defaults() -> String {
     for (kind, fields) in REQUIRED {
         text.push_str(&format!("{} = {fields:?}\n", kind.name()));
     }
+    comment(
+        &mut text,
+        "A file of numbers that nobody was ever given, one a line: who asks about one walks through numbers. Each time is\n\
+         counted (sparr_honey_lookups_total) and warned of. It stands among the first keys.\n\
+         honey_numbers = \"honey.txt\"",
+    );
+    comment(
+        &mut text,
+        "Other members whose people may use this engine without an admission: the police, the central organisation.\n\
+         The key is the public key of signing-1.key, with which the police sign receipts.\n\
+         [members]\n\
+         police = { kind = \"police\", key = \"64 hexadecimal digits\" }\n\
+         centre = { kind = \"central_organisation\" }",
+    );
+    comment(
+        &mut text,
+        "The legal basis of sharing indicators, for each kind of value. Without one, nothing of that kind is shared.\n\
+         [[legal_basis]]\n\
+         kinds = [\"email\", \"domain\", \"ip\", \"cidr\"]\n\
+         reference = \"board decision 2026-14\"\n\
+         assessment = \"DPIA 2026-3\"\n\
+         valid_until = \"2027-12-31\"",
+    );
     text
 }

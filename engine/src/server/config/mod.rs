@@ -1,16 +1,20 @@
 //! An engine's configuration: defaults, then a file, then the environment and the command line. Checked once, with
 //! every error at once.
 
+mod exchange;
 mod keys;
+mod required;
 
+pub use exchange::ConfiguredMember;
+pub(crate) use exchange::member_key;
 pub use keys::commented_defaults;
 
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
-use crate::policy::{Policy, Required, Requirement};
+use crate::policy::{Policy, Sharing};
 use serde::Deserialize;
-use sparr_protocol::codes::Kind;
 use sparr_protocol::ids::MemberName;
+use sparr_protocol::member::MemberKind;
 use sparr_protocol::text::nearest;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -44,8 +48,16 @@ struct Written {
     drain_seconds: Option<u64>,
     velocity_keys_max: Option<usize>,
     request_ids_max: Option<usize>,
+    kind: Option<String>,
+    lookups_per_day_max: Option<usize>,
+    honey_numbers: Option<PathBuf>,
+    screened_people_alarm: Option<u64>,
     #[serde(default)]
     tls: WrittenTls,
+    #[serde(default)]
+    members: BTreeMap<String, exchange::WrittenMember>,
+    #[serde(default)]
+    legal_basis: Vec<exchange::WrittenBasis>,
     #[serde(default)]
     required: BTreeMap<String, Vec<String>>,
 }
@@ -160,6 +172,18 @@ pub struct EngineConfig {
     pub request_ids_max: usize,
     /// Certificates.
     pub tls: TlsFiles,
+    /// What kind of organisation the member is.
+    pub kind: MemberKind,
+    /// Other members that are known without an admission: the police, the central organisation.
+    pub members: Vec<ConfiguredMember>,
+    /// What may be shared, and on which basis.
+    pub sharing: Sharing,
+    /// Different people that a member's desks may look up in a day.
+    pub lookups_per_day_max: usize,
+    /// Different people screened in a day from which on there is an alarm. Screening goes on.
+    pub screened_people_alarm: u64,
+    /// File of numbers that nobody was ever given.
+    pub honey_numbers: Option<PathBuf>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -237,7 +261,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         }
         Some(other) => Err(format!("verify_unavailable: {other:?} is neither \"hold\" nor \"decline\"")),
     };
-    let required = required(written.required, dev);
+    let required = required::required(written.required, dev);
     let tls = tls(written.tls, dev);
     let rules = match overrides.rules.or(written.rules) {
         Some(dir) => RulesFrom::Dir(dir),
@@ -249,7 +273,13 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         some => some,
     };
     let hours = written.lift_cooling_off_hours.unwrap_or(if dev { 0 } else { LIFT_COOLING_OFF_HOURS });
+    let kind = exchange::kind("kind", written.kind.as_deref().unwrap_or(KIND.name()));
+    let members = exchange::members(written.members, dev);
+    let sharing = exchange::sharing(written.legal_basis, dev);
     let mut take = |error: String| errors.push(error);
+    let kind = kind.map_err(&mut take);
+    let members = members.map_err(|all| all.into_iter().for_each(&mut take));
+    let sharing = sharing.map_err(|all| all.into_iter().for_each(&mut take));
     let member = member.map_err(&mut take);
     let listen = listen.map_err(&mut take);
     let admin = admin.map_err(&mut take);
@@ -258,8 +288,9 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let verify_unavailable = verify_unavailable.map_err(&mut take);
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
+    let exchange = (kind, members, sharing);
     let said = (clock, activation, verify_unavailable);
-    match (member, listen, admin, said, required, tls) {
+    match (member, listen, admin, said, required, tls, exchange) {
         (
             Ok(member),
             Ok(listen),
@@ -267,26 +298,40 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
             (Ok(clock), Ok(activation), Ok(verify_unavailable)),
             Ok(required),
             Ok(tls),
-        ) => Ok(EngineConfig {
-            member,
-            engine: written.engine.unwrap_or(ENGINE),
-            listen,
-            admin,
-            data_dir: overrides.data_dir.or(written.data_dir).unwrap_or_else(|| DATA_DIR.into()),
-            rules,
-            activation,
-            workers,
-            clock,
-            policy: Policy { required, verify_unavailable, cooling_off_ms: i64::from(hours) * 3_600_000 },
-            drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
-            velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
-            request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),
-            tls,
-        }),
+            (Ok(kind), Ok(mut members), Ok(sharing)),
+        ) => {
+            // The engine's own member is known by what it is.
+            members.retain(|other| other.member != member);
+            Ok(EngineConfig {
+                member,
+                engine: written.engine.unwrap_or(ENGINE),
+                listen,
+                admin,
+                data_dir: overrides.data_dir.or(written.data_dir).unwrap_or_else(|| DATA_DIR.into()),
+                rules,
+                activation,
+                workers,
+                clock,
+                policy: Policy { required, verify_unavailable, cooling_off_ms: i64::from(hours) * 3_600_000 },
+                drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
+                velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
+                request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),
+                tls,
+                kind,
+                members,
+                sharing,
+                screened_people_alarm: written.screened_people_alarm.unwrap_or(SCREENED_PEOPLE_ALARM),
+                honey_numbers: written.honey_numbers,
+                lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
+            })
+        }
         _ => Err(ConfigError(errors)),
     }
 }
 
+const KIND: MemberKind = MemberKind::PaymentProvider;
+const LOOKUPS_PER_DAY_MAX: usize = 5_000;
+const SCREENED_PEOPLE_ALARM: u64 = 1_000_000;
 const ENGINE: u16 = 1;
 const LIFT_COOLING_OFF_HOURS: u32 = 24;
 const DRAIN_SECONDS: u64 = 5;
@@ -295,39 +340,6 @@ fn address(key: &str, text: Option<String>, default: &str) -> Result<SocketAddr,
     let text = text.unwrap_or_else(|| default.to_owned());
     text.parse().map_err(|_| format!("{key}: {text:?} is no address and port, such as {default}"))
 }
-
-fn required(written: BTreeMap<String, Vec<String>>, dev: bool) -> Result<Required, Vec<String>> {
-    let mut required = Required::default();
-    let mut errors = Vec::new();
-    if !dev && written.is_empty() {
-        for (kind, fields) in REQUIRED {
-            // The defaults are written by hand below; a test parses them.
-            let parsed: Vec<_> = fields.iter().filter_map(|text| Requirement::parse(text).ok()).collect();
-            required.set(*kind, parsed);
-        }
-    }
-    for (name, fields) in written {
-        let Some(kind) = Kind::parse(&name) else {
-            errors.push(format!("required: no kind is called {name:?}"));
-            continue;
-        };
-        let (good, bad): (Vec<_>, Vec<_>) =
-            fields.iter().map(|text| Requirement::parse(text)).partition(Result::is_ok);
-        errors
-            .extend(bad.into_iter().filter_map(Result::err).map(|error| format!("required.{name}: {error}")));
-        required.set(kind, good.into_iter().flatten().collect());
-    }
-    if errors.is_empty() { Ok(required) } else { Err(errors) }
-}
-
-/// What each kind must carry unless the file says otherwise.
-const REQUIRED: &[(Kind, &[&str])] = &[
-    (Kind::CardPayment, &["card_token|pan_digest"]),
-    (Kind::Invoice, &["subject"]),
-    (Kind::Transfer, &["payer_account", "payee_account"]),
-    (Kind::Instant, &["payer_account", "payee_account"]),
-    (Kind::AccountOpening, &["subject"]),
-];
 
 fn tls(written: WrittenTls, dev: bool) -> Result<TlsFiles, String> {
     match (written.certificate, written.key, written.client_authorities) {
@@ -342,6 +354,8 @@ fn tls(written: WrittenTls, dev: bool) -> Result<TlsFiles, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Required;
+    use sparr_protocol::codes::Kind;
 
     fn load(text: &str, overrides: Overrides) -> Result<EngineConfig, Vec<String>> {
         parse(text)

@@ -4,25 +4,28 @@
 //! acknowledged any more until the engine is restarted and has read the file again, because a failed fsync may have
 //! dropped pages that look written (the 2020 study of five databases found none that handled it).
 
+mod intent;
+mod plan;
+mod plan_flags;
+mod plan_indicators;
+mod repeat;
 mod store;
 
+pub use intent::{By, Intent};
 pub use store::{Store, StoreError, guarded};
 
 use super::clock;
 use super::keys::{FIRST_SIGNING_KEY, SigningKey};
-use crate::flags::{Flag, Standing};
 use crate::journal::{Chain, Sealed};
-use crate::limits::FLAG_DAYS_MAX;
 use crate::metrics::Metrics;
-use crate::request::LivePseudonyms;
-use crate::state::{Moment, State};
+use crate::policy::Sharing;
+use crate::state::State;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use sparr_protocol::codes::{AuthMethod, RequestedBy};
+use intent::Touched;
+use plan::{Asker, Planned};
 use sparr_protocol::exchange::{Refusal, Said};
-use sparr_protocol::flag::Terms;
-use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
+use sparr_protocol::ids::{Actor, MemberName, RequestId};
 use sparr_protocol::record::{Origin, Payload, Record};
-use sparr_protocol::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -41,37 +44,6 @@ const OPERATIONS_BEFORE_PRUNING: usize = 1_000_000;
 
 fn oldest_kept_stamp() -> u64 {
     u64::try_from(clock::now().ms() - OPERATIONS_KEPT_MS).unwrap_or(0)
-}
-
-/// What somebody wants changed.
-#[derive(Clone, Debug)]
-pub enum Intent {
-    /// Raise a flag.
-    Raise {
-        /// Whose.
-        subject: LivePseudonyms,
-        /// What it says.
-        terms: Terms,
-    },
-    /// Lift the actor's member's flag.
-    Lift {
-        /// Whose.
-        subject: LivePseudonyms,
-        /// On whose behalf.
-        requested_by: RequestedBy,
-        /// How the person who asked was authenticated.
-        authenticated_by: AuthMethod,
-        /// Whether a second channel confirmed it.
-        second_channel: bool,
-    },
-}
-
-impl Intent {
-    fn subject(&self) -> LivePseudonyms {
-        match self {
-            Self::Raise { subject, .. } | Self::Lift { subject, .. } => *subject,
-        }
-    }
 }
 
 /// Where the outcome of a change goes.
@@ -137,11 +109,12 @@ pub fn open(
 pub fn start(
     opened: Opened,
     key: SigningKey,
+    sharing: Sharing,
     state: Arc<State>,
     metrics: Arc<Metrics>,
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (changes, waiting) = bounded(WAITING_MAX);
-    let mut writer = Writer { opened, key, state, metrics, failed: false };
+    let mut writer = Writer { opened, key, sharing, state, metrics, failed: false };
     let thread =
         std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&waiting))?;
     Ok((JournalHandle { changes }, thread))
@@ -150,6 +123,7 @@ pub fn start(
 struct Writer {
     opened: Opened,
     key: SigningKey,
+    sharing: Sharing,
     state: Arc<State>,
     metrics: Arc<Metrics>,
     failed: bool,
@@ -160,7 +134,19 @@ struct Writer {
 struct Batch {
     records: Vec<Sealed>,
     replies: Vec<(Reply, Said)>,
-    subjects: HashSet<Pseudonym>,
+    touched: HashSet<Touched>,
+    operations: HashSet<(MemberName, RequestId)>,
+}
+
+impl Batch {
+    /// Whether a change must see what this batch has done: it is about the same thing, or is the same operation.
+    fn concerns(&self, change: &Change, touches: &[Touched]) -> bool {
+        let all = Touched::Everything;
+        self.touched.contains(&all)
+            || touches.contains(&all) && !self.records.is_empty()
+            || touches.iter().any(|touched| self.touched.contains(touched))
+            || self.operations.contains(&(change.actor.member, change.operation))
+    }
 }
 
 impl Writer {
@@ -168,11 +154,11 @@ impl Writer {
         while let Ok(first) = waiting.recv() {
             let mut batch = Batch::default();
             for change in std::iter::once(first).chain(waiting.try_iter()) {
-                // A second change of one subject must see what the first has done.
-                if change.intent.subject().iter().any(|(_, subject)| batch.subjects.contains(&subject)) {
+                let touches = change.intent.touches();
+                if batch.concerns(&change, &touches) {
                     self.commit(std::mem::take(&mut batch));
                 }
-                self.plan(change, &mut batch);
+                self.plan(change, touches, &mut batch);
                 if batch.records.len() >= RECORDS_PER_COMMIT_MAX {
                     self.commit(std::mem::take(&mut batch));
                 }
@@ -182,35 +168,29 @@ impl Writer {
     }
 
     /// Decides what a change may do and adds its records to the batch, or refuses it.
-    fn plan(&mut self, change: Change, batch: &mut Batch) {
+    fn plan(&mut self, change: Change, touches: Vec<Touched>, batch: &mut Batch) {
         let Change { actor, operation, intent, reply } = change;
         if self.failed {
             return reply(Said::Refused(Refusal::JournalFailed));
         }
         let moment = clock::moment();
         if let Some(known) = self.opened.operations.get(&(actor.member, operation)) {
-            return reply(repeated(known, &intent));
+            return reply(repeat::said(known, &intent, &self.state));
         }
-        let planned = match &intent {
-            Intent::Raise { subject, terms } => plan_raise(*subject, *terms, self.state.now(moment)),
-            Intent::Lift { subject, requested_by, authenticated_by, second_channel } => {
-                let how = How {
-                    requested_by: *requested_by,
-                    authenticated_by: *authenticated_by,
-                    second_channel: *second_channel,
-                };
-                plan_lift(*subject, actor.member, how, &self.state, moment)
-            }
-        };
-        match planned {
+        let asker = Asker { actor: &actor, operation, state: &self.state, sharing: &self.sharing, moment };
+        match plan::plan(&intent, &asker) {
             Err(refusal) => reply(Said::Refused(refusal)),
-            Ok(Planned { payloads, effective_from }) => {
-                batch.subjects.extend(intent.subject().iter().map(|(_, subject)| subject));
+            // It is so already.
+            Ok(Planned { payloads, said, .. }) if payloads.is_empty() => reply(said),
+            Ok(Planned { payloads, legal_basis, said }) => {
+                batch.touched.extend(touches);
+                batch.operations.insert((actor.member, operation));
                 for payload in payloads {
-                    let sealed = self.opened.chain.append(moment.now, actor.clone(), operation, "", payload);
+                    let chain = &mut self.opened.chain;
+                    let sealed = chain.append(moment.now, actor.clone(), operation, &legal_basis, payload);
                     batch.records.push(sealed);
                 }
-                batch.replies.push((reply, Said::Durable { peers: 0, effective_from }));
+                batch.replies.push((reply, said));
             }
         }
     }
@@ -247,83 +227,4 @@ impl Writer {
             reply(said);
         }
     }
-}
-
-struct Planned {
-    payloads: Vec<Payload>,
-    effective_from: Timestamp,
-}
-
-/// How a lift was asked for.
-#[derive(Clone, Copy)]
-struct How {
-    requested_by: RequestedBy,
-    authenticated_by: AuthMethod,
-    second_channel: bool,
-}
-
-fn plan_raise(subject: LivePseudonyms, terms: Terms, now: Timestamp) -> Result<Planned, Refusal> {
-    if terms.valid_until <= now {
-        return Err(Refusal::UntilInPast);
-    }
-    if terms.valid_until.ms_since(now) > FLAG_DAYS_MAX * 86_400_000 {
-        return Err(Refusal::UntilTooFar);
-    }
-    let (key_id, subject) = subject.current;
-    Ok(Planned { payloads: vec![Payload::FlagRaised { subject, key_id, terms }], effective_from: now })
-}
-
-/// A lift travels as fast as a raise but is accepted with more care: without a second channel it cools off first,
-/// because a lift on the phone is where a person who is being coerced is lost.
-fn plan_lift(
-    subject: LivePseudonyms,
-    member: MemberName,
-    how: How,
-    state: &State,
-    moment: Moment,
-) -> Result<Planned, Refusal> {
-    let now = state.now(moment);
-    let cooling_off_ms = if how.second_channel { 0 } else { state.policy.cooling_off_ms };
-    let effective_from = now.saturating_add_ms(cooling_off_ms);
-    let acts = |flag: &Flag| matches!(flag.standing(now), Standing::Active(_) | Standing::Lifting(..));
-    let (mut payloads, mut others) = (Vec::new(), false);
-    for (key_id, subject) in subject.iter() {
-        state.stores.flags.visit(subject, |flag| match flag.raised.filter(|_| acts(flag)) {
-            Some(raise) if flag.registrar == member => payloads.push(Payload::FlagLifted {
-                subject,
-                key_id,
-                raise: raise.record,
-                requested_by: how.requested_by,
-                authenticated_by: how.authenticated_by,
-                second_channel: how.second_channel,
-                effective_from,
-            }),
-            Some(_) => others = true,
-            None => {}
-        });
-    }
-    match (payloads.is_empty(), others) {
-        (false, _) => Ok(Planned { payloads, effective_from }),
-        (true, true) => Err(Refusal::NotRegistrar),
-        (true, false) => Err(Refusal::NotFlagged),
-    }
-}
-
-/// What an operation that was carried out before hears: the same acknowledgement, or that its id is another's.
-fn repeated((known, stamp): &(Payload, u64), intent: &Intent) -> Said {
-    let is_about = |subject: &Pseudonym| intent.subject().iter().any(|(_, live)| live == *subject);
-    let effective_from = match (known, intent) {
-        (Payload::FlagRaised { subject, terms, .. }, Intent::Raise { terms: asked, .. })
-            if is_about(subject) && terms == asked =>
-        {
-            Timestamp::from_ms(i64::try_from(*stamp).unwrap_or(i64::MAX))
-        }
-        (Payload::FlagLifted { subject, effective_from, .. }, Intent::Lift { .. }) if is_about(subject) => {
-            *effective_from
-        }
-        (Payload::FlagRaised { .. } | Payload::FlagLifted { .. } | Payload::Unknown { .. }, _) => {
-            return Said::Refused(Refusal::IdConflict);
-        }
-    };
-    Said::Durable { peers: 0, effective_from }
 }
