@@ -19,7 +19,7 @@ use crate::limits::{READINGS_MAX, RULES_MAX, SET_COST_MAX};
 use crate::velocity::spec::Plan;
 use sparr_protocol::response::ReasonCode;
 use sparr_protocol::text::nearest;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What became of loading.
 #[derive(Debug)]
@@ -32,8 +32,13 @@ pub struct Loaded {
 
 /// Every error of every file at once, or the rule set together with its warnings.
 pub fn load(sources: &Sources) -> Loaded {
+    load_without(sources, &BTreeSet::new())
+}
+
+/// The same, with some rules switched off whatever their files say. A name that no rule has switches nothing off.
+pub fn load_without(sources: &Sources, killed: &BTreeSet<String>) -> Loaded {
     let mut report = Vec::new();
-    let set = attempt(sources, &mut report);
+    let set = attempt(sources, killed, &mut report);
     report.sort_by_key(|diagnostic| diagnostic.primary.at);
     Loaded { set, diagnostics: report }
 }
@@ -64,7 +69,7 @@ struct Workshop {
     parked: Group,
 }
 
-fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
+fn attempt(sources: &Sources, killed: &BTreeSet<String>, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
     let all: Vec<_> = sources.files().collect();
     let (rule_files, others) = all.split_at(sources.rules.len());
     let ((reasons_id, reasons_file), list_files) = others.split_last()?;
@@ -73,8 +78,13 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
         .iter()
         .filter_map(|(id, file)| Some((*id, file, yaml::parse(*id, &file.text, report)?)))
         .collect();
-    let files: Vec<RuleFile<'_>> =
+    let mut files: Vec<RuleFile<'_>> =
         trees.iter().map(|(id, file, tree)| file::read(*id, &file.text, tree, report)).collect();
+    for draft in files.iter_mut().flat_map(|file| &mut file.rules) {
+        if killed.contains(draft.id) {
+            draft.mode = Mode::Off;
+        }
+    }
     let mut workshop = Workshop {
         reasons: reasons::read(*reasons_id, &reasons_file.text, report),
         library: Library::read(list_files.iter().copied(), report),
