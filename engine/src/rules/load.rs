@@ -37,8 +37,26 @@ pub fn load(sources: &Sources) -> Loaded {
 
 /// The same, with some rules switched off whatever their files say. A name that no rule has switches nothing off.
 pub fn load_without(sources: &Sources, killed: &BTreeSet<String>) -> Loaded {
+    loaded(sources, killed, Contradictions::Refused)
+}
+
+/// The same for conditions made at random, of which some contradict themselves.
+#[cfg(test)]
+pub(super) fn load_whatever(sources: &Sources) -> Loaded {
+    loaded(sources, &BTreeSet::new(), Contradictions::Loaded)
+}
+
+/// What becomes of conditions that contradict themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contradictions {
+    Refused,
+    #[cfg(test)]
+    Loaded,
+}
+
+fn loaded(sources: &Sources, killed: &BTreeSet<String>, contradictions: Contradictions) -> Loaded {
     let mut report = Vec::new();
-    let set = attempt(sources, killed, &mut report);
+    let set = attempt(sources, killed, contradictions, &mut report);
     report.sort_by_key(|diagnostic| diagnostic.primary.at);
     Loaded { set, diagnostics: report }
 }
@@ -69,7 +87,12 @@ struct Workshop {
     parked: Group,
 }
 
-fn attempt(sources: &Sources, killed: &BTreeSet<String>, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
+fn attempt(
+    sources: &Sources,
+    killed: &BTreeSet<String>,
+    contradictions: Contradictions,
+    report: &mut Vec<Diagnostic>,
+) -> Option<RuleSet> {
     let all: Vec<_> = sources.files().collect();
     let (rule_files, others) = all.split_at(sources.rules.len());
     let ((reasons_id, reasons_file), list_files) = others.split_last()?;
@@ -102,7 +125,9 @@ fn attempt(sources: &Sources, killed: &BTreeSet<String>, report: &mut Vec<Diagno
     if errors(report) == before {
         try_examples(&candidates, &workshop, &lists, report);
     }
-    check_contradictions(&candidates, &workshop, report);
+    if contradictions == Contradictions::Refused {
+        check_contradictions(&candidates, &workshop, report);
+    }
     check_bounds(&candidates, &workshop.live, report);
     if candidates.is_empty() && errors(report) == 0 {
         // Nothing would ever be objected to but what people's flags ask for. Where no file says so in words, a folder

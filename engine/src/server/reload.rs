@@ -186,13 +186,13 @@ impl Reloader {
             Some(digest) => earlier.find(|entry| entry.digest == digest),
             None => earlier.next(),
         };
-        let wanted = wanted.ok_or("no such rule set decided before".to_owned())?;
+        let wanted = wanted.ok_or_else(|| "no such rule set decided before".to_owned())?;
         self.take(&wanted.digest, "rollback", by, &mut last)
     }
 
     fn take(&self, digest: &str, how: &str, by: &str, last: &mut Last) -> Result<String, String> {
         let kept = self.store.as_ref().and_then(|store| store.read(digest));
-        let sources = kept.ok_or(format!("the copy of {digest} is not there, or not whole"))?;
+        let sources = kept.ok_or_else(|| format!("the copy of {digest} is not there, or not whole"))?;
         let (set, _) = self.checked(&sources)?;
         tracing::info!(%digest, how, by, "rule set activated");
         self.activate(set, &sources, how, by, last);
