@@ -89,9 +89,19 @@ pub fn forms(count: usize) -> Vec<Form> {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     (0..count)
         .map(|at| {
+            // Each value is asked about once in a rule: else it could contradict itself, and would be refused.
+            let mut about = Vec::new();
             let mut draw = |least: usize, spread: usize| -> Vec<Question> {
                 let length = least + dice.below(spread);
-                (0..length).map(|_| questions[dice.below(questions.len())].clone()).collect()
+                let mut drawn = Vec::new();
+                while drawn.len() < length {
+                    let question = &questions[dice.below(questions.len())];
+                    if !about.contains(&question.subject()) {
+                        about.push(question.subject());
+                        drawn.push(question.clone());
+                    }
+                }
+                drawn
             };
             Form { all: draw(2, 3), any: if at % 5 == 0 { draw(2, 1) } else { Vec::new() } }
         })
@@ -99,6 +109,14 @@ pub fn forms(count: usize) -> Vec<Form> {
 }
 
 impl Question {
+    /// What it asks about.
+    fn subject(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Number(field, ..) | Self::Code(field, _) => (field, ""),
+            Self::Window(key, span, _) => (key, span),
+        }
+    }
+
     /// In sparr's rules.
     pub fn rule_text(&self) -> String {
         match self {

@@ -24,6 +24,28 @@ pub(crate) enum RulesCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Switch one rule off at once, until it is revived: across reloads and restarts
+    Kill {
+        /// The rule's id
+        #[arg(value_name = "RULE", value_parser = name)]
+        rule: String,
+        /// Who asks, for the history
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        by: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Let a rule that was switched off do again what its file says
+    Revive {
+        /// The rule's id
+        #[arg(value_name = "RULE", value_parser = name)]
+        rule: String,
+        /// Who asks, for the history
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        by: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
     /// Make an earlier rule set decide again
     Rollback {
         /// Its digest; without it, the one before the active one
@@ -66,6 +88,12 @@ pub(crate) fn run(command: RulesCommand) -> Outcome {
         RulesCommand::History(at) => ask(&at, "GET", "/api/rules/history")?,
         RulesCommand::Approve { digest, by, admin } => {
             ask(&admin, "POST", &format!("/-/rules/approve?digest={digest}&by={by}"))?
+        }
+        RulesCommand::Kill { rule, by, admin } => {
+            ask(&admin, "POST", &format!("/-/rules/kill?rule={rule}&by={by}"))?
+        }
+        RulesCommand::Revive { rule, by, admin } => {
+            ask(&admin, "POST", &format!("/-/rules/revive?rule={rule}&by={by}"))?
         }
         RulesCommand::Rollback { digest: Some(digest), by, admin } => {
             ask(&admin, "POST", &format!("/-/rules/rollback?digest={digest}&by={by}"))?

@@ -19,7 +19,7 @@ use crate::limits::{READINGS_MAX, RULES_MAX, SET_COST_MAX};
 use crate::velocity::spec::Plan;
 use sparr_protocol::response::ReasonCode;
 use sparr_protocol::text::nearest;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// What became of loading.
 #[derive(Debug)]
@@ -32,8 +32,31 @@ pub struct Loaded {
 
 /// Every error of every file at once, or the rule set together with its warnings.
 pub fn load(sources: &Sources) -> Loaded {
+    load_without(sources, &BTreeSet::new())
+}
+
+/// The same, with some rules switched off whatever their files say. A name that no rule has switches nothing off.
+pub fn load_without(sources: &Sources, killed: &BTreeSet<String>) -> Loaded {
+    loaded(sources, killed, Contradictions::Refused)
+}
+
+/// The same for conditions made at random, of which some contradict themselves.
+#[cfg(test)]
+pub(super) fn load_whatever(sources: &Sources) -> Loaded {
+    loaded(sources, &BTreeSet::new(), Contradictions::Loaded)
+}
+
+/// What becomes of conditions that contradict themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contradictions {
+    Refused,
+    #[cfg(test)]
+    Loaded,
+}
+
+fn loaded(sources: &Sources, killed: &BTreeSet<String>, contradictions: Contradictions) -> Loaded {
     let mut report = Vec::new();
-    let set = attempt(sources, &mut report);
+    let set = attempt(sources, killed, contradictions, &mut report);
     report.sort_by_key(|diagnostic| diagnostic.primary.at);
     Loaded { set, diagnostics: report }
 }
@@ -64,7 +87,12 @@ struct Workshop {
     parked: Group,
 }
 
-fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
+fn attempt(
+    sources: &Sources,
+    killed: &BTreeSet<String>,
+    contradictions: Contradictions,
+    report: &mut Vec<Diagnostic>,
+) -> Option<RuleSet> {
     let all: Vec<_> = sources.files().collect();
     let (rule_files, others) = all.split_at(sources.rules.len());
     let ((reasons_id, reasons_file), list_files) = others.split_last()?;
@@ -73,8 +101,13 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
         .iter()
         .filter_map(|(id, file)| Some((*id, file, yaml::parse(*id, &file.text, report)?)))
         .collect();
-    let files: Vec<RuleFile<'_>> =
+    let mut files: Vec<RuleFile<'_>> =
         trees.iter().map(|(id, file, tree)| file::read(*id, &file.text, tree, report)).collect();
+    for draft in files.iter_mut().flat_map(|file| &mut file.rules) {
+        if killed.contains(draft.id) {
+            draft.mode = Mode::Off;
+        }
+    }
     let mut workshop = Workshop {
         reasons: reasons::read(*reasons_id, &reasons_file.text, report),
         library: Library::read(list_files.iter().copied(), report),
@@ -92,7 +125,9 @@ fn attempt(sources: &Sources, report: &mut Vec<Diagnostic>) -> Option<RuleSet> {
     if errors(report) == before {
         try_examples(&candidates, &workshop, &lists, report);
     }
-    check_contradictions(&candidates, &workshop, report);
+    if contradictions == Contradictions::Refused {
+        check_contradictions(&candidates, &workshop, report);
+    }
     check_bounds(&candidates, &workshop.live, report);
     if candidates.is_empty() && errors(report) == 0 {
         // Nothing would ever be objected to but what people's flags ask for. Where no file says so in words, a folder

@@ -51,6 +51,8 @@ pub(super) fn start(
         .route("/-/reload", post(reload))
         .route("/-/rules/approve", post(approve))
         .route("/-/rules/rollback", post(roll_back))
+        .route("/-/rules/kill", post(|admin, query| kill(admin, query, true)))
+        .route("/-/rules/revive", post(|admin, query| kill(admin, query, false)))
         .route("/api/rules/history", get(history))
         .with_state(Arc::new(admin));
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -149,6 +151,13 @@ async fn roll_back(Shared(admin): Looking, RawQuery(query): RawQuery) -> Respons
     let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
     let reloader = admin.reloader.clone();
     change(move || reloader.roll_back(digest.as_deref(), &by)).await
+}
+
+async fn kill(Shared(admin): Looking, RawQuery(query): RawQuery, off: bool) -> Response {
+    let rule = asked(query.as_deref(), "rule").unwrap_or_default().to_owned();
+    let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
+    let reloader = admin.reloader.clone();
+    change(move || reloader.kill(&rule, off, &by)).await
 }
 
 async fn history(Shared(admin): Looking) -> Response {

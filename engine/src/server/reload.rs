@@ -90,7 +90,7 @@ impl Reloader {
         let mut last = lock(&self.last);
         let mut report = Report { at: clock::now(), result: Err(String::new()), staged: false, warnings: 0 };
         report.result = sources::read(&self.from).map_err(|error| error.to_string()).and_then(|sources| {
-            let (set, warnings) = checked(&sources)?;
+            let (set, warnings) = self.checked(&sources)?;
             report.warnings = warnings;
             let about = (set.digest(), set.rules().len());
             // At the start there is nothing that a set could be compared with, unless one was approved before.
@@ -131,7 +131,7 @@ impl Reloader {
     fn take_last_good(&self, last: &mut Last) {
         let Some(store) = &self.store else { return };
         let Some(digest) = self.approved() else { return };
-        let kept = store.read(&digest).and_then(|sources| Some((checked(&sources).ok()?.0, sources)));
+        let kept = store.read(&digest).and_then(|sources| Some((self.checked(&sources).ok()?.0, sources)));
         match kept {
             Some((set, sources)) => {
                 tracing::warn!(%digest, "the last good rule set decides, from its second copy");
@@ -186,17 +186,50 @@ impl Reloader {
             Some(digest) => earlier.find(|entry| entry.digest == digest),
             None => earlier.next(),
         };
-        let wanted = wanted.ok_or("no such rule set decided before".to_owned())?;
+        let wanted = wanted.ok_or_else(|| "no such rule set decided before".to_owned())?;
         self.take(&wanted.digest, "rollback", by, &mut last)
     }
 
     fn take(&self, digest: &str, how: &str, by: &str, last: &mut Last) -> Result<String, String> {
         let kept = self.store.as_ref().and_then(|store| store.read(digest));
-        let sources = kept.ok_or(format!("the copy of {digest} is not there, or not whole"))?;
-        let (set, _) = checked(&sources)?;
+        let sources = kept.ok_or_else(|| format!("the copy of {digest} is not there, or not whole"))?;
+        let (set, _) = self.checked(&sources)?;
         tracing::info!(%digest, how, by, "rule set activated");
         self.activate(set, &sources, how, by, last);
         Ok(digest.to_owned())
+    }
+
+    /// A set with the number of its warnings, or everything that is wrong with it. Rules that were switched off by hand
+    /// are off.
+    fn checked(&self, sources: &Sources) -> Result<(RuleSet, usize), String> {
+        let killed = self.store.as_ref().map(RuleStore::killed).unwrap_or_default();
+        let loaded = rules::load_without(sources, &killed);
+        let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+        let warnings = loaded.diagnostics.len() - errors;
+        loaded.set.map(|set| (set, warnings)).ok_or_else(|| rendered(&loaded.diagnostics, sources))
+    }
+
+    /// Switches a rule of the active set off at once, or lets its file speak again. It needs no approval: a rule that is off
+    /// asks for nothing, and people's flags act without rules.
+    pub(super) fn kill(&self, rule: &str, off: bool, by: &str) -> Result<String, String> {
+        let mut last = lock(&self.last);
+        let store = self.store.as_ref().ok_or("there is no folder to keep it in")?;
+        let active = self.state.rules().as_ref().map(|active| {
+            (active.set.digest().to_string(), active.set.rules().iter().any(|known| known.id == rule))
+        });
+        let (digest, known) = active.ok_or("no rule set is active")?;
+        let mut killed = store.killed();
+        if !(known || !off && killed.contains(rule)) {
+            return Err(format!("no rule of the active set is called {rule}"));
+        }
+        let changed = if off { killed.insert(rule.to_owned()) } else { killed.remove(rule) };
+        if !changed {
+            return Err(format!("{rule} is so already"));
+        }
+        store.keep_killed(&killed).map_err(|error| error.to_string())?;
+        self.take(&digest, if off { "kill" } else { "revive" }, by, &mut last)?;
+        let active = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
+        Ok(active.unwrap_or_default())
     }
 
     fn history_entries(&self) -> Vec<Entry> {
@@ -218,14 +251,6 @@ impl Reloader {
     pub(super) fn last(&self) -> Option<Report> {
         lock(&self.last).report.clone()
     }
-}
-
-/// A set with the number of its warnings, or everything that is wrong with it.
-fn checked(sources: &Sources) -> Result<(RuleSet, usize), String> {
-    let loaded = rules::load(sources);
-    let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    let warnings = loaded.diagnostics.len() - errors;
-    loaded.set.map(|set| (set, warnings)).ok_or_else(|| rendered(&loaded.diagnostics, sources))
 }
 
 fn rendered(diagnostics: &[Diagnostic], sources: &Sources) -> String {

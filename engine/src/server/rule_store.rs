@@ -7,6 +7,7 @@ use crate::rules::{SourceFile, Sources};
 use serde_json::{Value, json};
 use sparr_protocol::ids::RuleSetDigest;
 use sparr_protocol::time::Timestamp;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -119,6 +120,22 @@ impl RuleStore {
             }
         }
         Ok(())
+    }
+
+    /// The rules that were switched off by hand: they stay off across reloads and restarts.
+    pub(super) fn killed(&self) -> BTreeSet<String> {
+        let text = fs::read_to_string(self.dir.join("killed.json")).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Keeps them, durably.
+    pub(super) fn keep_killed(&self, killed: &BTreeSet<String>) -> io::Result<()> {
+        let unfinished = self.dir.join("killed.new");
+        let mut out = fs::File::create(&unfinished)?;
+        write!(out, "{}", json!(killed))?;
+        out.sync_all()?;
+        fs::rename(&unfinished, self.dir.join("killed.json"))?;
+        fs::File::open(&self.dir)?.sync_all()
     }
 
     /// The history, oldest first. A line that was cut off is left out.

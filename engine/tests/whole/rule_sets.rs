@@ -276,3 +276,54 @@ fn a_changed_file_is_loaded_when_the_folder_is_watched() {
     }
     panic!("the change was not seen:\n{}", engine.log());
 }
+
+/// Every kind of action, in both modes, killed and revived: only that rule changes, and it stays so over a restart.
+#[test]
+fn a_killed_rule_does_nothing_until_it_is_revived() {
+    let actions = ["then: challenge", "then: decline", "review: after", "review: hold", "score: 60"];
+    let rules: String = actions
+        .iter()
+        .enumerate()
+        .flat_map(|(at, action)| ["enforce", "shadow"].map(|mode| (at, action, mode)))
+        .map(|(at, action, mode)| {
+            format!("  - {{id: r-{mode}-{at}, mode: {mode}, when: mcc == {at}, {action}, reason: velocity_card}}\n")
+        })
+        .collect();
+    let folder = rules_dir(&format!("rules:\n{rules}"));
+    let data = tempfile::tempdir().expect("folder");
+    let dir = folder.path().display().to_string();
+    let arguments = ["--rules", dir.as_str()];
+    let mut engine = EngineProcess::start_in(data.path(), &arguments);
+    let mut number = 0;
+    let mut ask = |engine: &EngineProcess, mcc: usize| {
+        number += 1;
+        let mut request = large(number);
+        request["mcc"] = mcc.into();
+        let answer = engine.screen(&request);
+        format!("{} {} {}", answer["outcome"], answer["review"], answer["score"])
+    };
+    let untouched = "\"approve\" \"none\" 0";
+    let before: Vec<String> = (0..actions.len()).map(|mcc| ask(&engine, mcc)).collect();
+    assert!(before.iter().all(|answer| answer != untouched), "{before:?}");
+    for (at, own) in before.iter().enumerate() {
+        assert_eq!(rules_command(&engine, &["kill", &format!("r-shadow-{at}"), "--by", "anna"]).0, Some(0));
+        assert_eq!(ask(&engine, at), *own, "a shadow rule changes nothing");
+        assert_eq!(rules_command(&engine, &["kill", &format!("r-enforce-{at}"), "--by", "anna"]).0, Some(0));
+        assert_eq!(ask(&engine, at), untouched);
+        let other = (at + 1) % actions.len();
+        let expected = if other > at { before[other].as_str() } else { untouched };
+        assert_eq!(ask(&engine, other), expected, "and no other rule");
+    }
+    assert_eq!(
+        rules_command(&engine, &["kill", "r-enforce-0", "--by", "anna"]).0,
+        Some(1),
+        "it is dead already"
+    );
+    assert_eq!(rules_command(&engine, &["kill", "no-such", "--by", "anna"]).0, Some(1));
+    assert_eq!(engine.http("POST", "/-/reload").0, 200);
+    engine.kill();
+    engine = EngineProcess::start_in(data.path(), &arguments);
+    assert_eq!(ask(&engine, 1), untouched, "also after a reload and a restart");
+    assert_eq!(rules_command(&engine, &["revive", "r-enforce-1", "--by", "bo"]).0, Some(0));
+    assert_eq!(ask(&engine, 1), before[1]);
+}

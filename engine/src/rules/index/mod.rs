@@ -109,9 +109,12 @@ impl Index {
         alive.iter().enumerate().flat_map(move |(at, word)| {
             let mut left = *word;
             std::iter::from_fn(move || {
+                if left == 0 {
+                    return None;
+                }
                 let bit = left.trailing_zeros() as usize;
-                left &= left.wrapping_sub(1);
-                self.terms.get(at * 64 + bit).copied().filter(|_| bit < 64)
+                left &= left - 1;
+                self.terms.get(at * 64 + bit).copied()
             })
         })
     }
