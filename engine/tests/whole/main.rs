@@ -5,6 +5,7 @@ mod client;
 mod dependencies;
 mod doors;
 mod durability;
+mod durable_indicators;
 mod exchange;
 mod floor;
 mod lists;
