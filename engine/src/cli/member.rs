@@ -142,7 +142,8 @@ fn listed(answers: &[ExchangeAnswer], json: bool) -> Ended {
             0 => String::new(),
             number => format!("  signing key {number}: {}", hex(&entry.key)),
         };
-        println!("{:<24}  {:<20}  {:<10}{key}", entry.member, entry.kind.name(), entry.standing.name());
+        let (member, kind, standing) = (entry.member.as_str(), entry.kind.name(), entry.standing.name());
+        println!("{member:<24}  {kind:<20}  {standing:<10}{key}");
     }
     Ended::Fine
 }

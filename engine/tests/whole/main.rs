@@ -7,6 +7,7 @@ mod demo;
 mod dependencies;
 mod doors;
 mod durability;
+mod durable_indicators;
 mod exchange;
 mod floor;
 mod lists;
