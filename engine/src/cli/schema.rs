@@ -175,7 +175,7 @@ fn rates(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A request of an example: the fields by their names, what the windows read, and a flag.
+/// A request of an example: the fields by their names, what the windows read, indicators, and a flag.
 fn request(_: &mut SchemaGenerator) -> Schema {
     let any = json!({ "type": ["string", "number", "boolean"] });
     let fields = Field::OPTIONAL.iter().chain(Field::ALWAYS).map(|field| field.name());
@@ -184,6 +184,7 @@ fn request(_: &mut SchemaGenerator) -> Schema {
         .map(|name| (name, any.clone()))
         .collect();
     properties.insert("velocity".to_owned(), json!({ "type": "object" }));
+    properties.insert("indicator".to_owned(), json!({ "type": "object" }));
     properties.insert("flag".to_owned(), json!({ "enum": ["verify", "deny"] }));
     json_schema!({ "type": ["object", "null"], "properties": properties, "additionalProperties": false })
 }

@@ -61,10 +61,15 @@ fn every_acknowledged_flag_survives_kill_9_and_no_other_appears() {
     for life in 0..LIVES {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let engine = EngineProcess::start_in(folder.path(), &["--rules", &rules]);
-        let after = Duration::from_micros(20_000 + (random >> 33) % 60_000);
+        // After so many acknowledgements of this life and a moment more: on a slow machine as on a fast one.
+        let enough = acknowledged.lock().expect("whole").len() + (random >> 33) as usize % 16;
+        let moment = Duration::from_micros((random >> 40) % 500);
         let process = std::thread::scope(|scope| {
             let raising = scope.spawn(|| raise_until_killed(&engine, life * RAISES / LIVES, &acknowledged));
-            std::thread::sleep(after);
+            while acknowledged.lock().expect("whole").len() < enough && !raising.is_finished() {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(moment);
             engine.signal("KILL");
             raising.join().expect("it ends with the engine");
             &engine

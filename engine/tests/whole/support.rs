@@ -182,6 +182,17 @@ impl EngineProcess {
         found.and_then(|value| value.parse().ok()).unwrap_or(0.0)
     }
 
+    /// Waits until a metric has a value: an engine counts after it has answered. Gives back what it had at last.
+    pub(crate) fn metric_becomes(&self, line: &str, value: f64) -> f64 {
+        for _ in 0..200 {
+            if self.metric(line) == value {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        self.metric(line)
+    }
+
     /// How to connect in a role.
     pub(crate) fn client(&self, role: &str) -> ClientConfig {
         let identity = Identity::from_dir(&self.data_dir.join("dev").join(role)).expect("an identity");
