@@ -32,10 +32,18 @@ pub struct OpenLoop<'a> {
 }
 
 impl OpenLoop<'_> {
-    /// Whether the p99 from the intended time is within the budget and every request was answered. A late generator
-    /// only makes it harder: its lateness counts as latency.
+    /// Whether the p99 of the median 200 ms, from the intended time, is within the budget and every request was
+    /// answered. A late generator only makes it harder: its lateness counts as latency. The whole run's p99 stands
+    /// beside it: on a shared machine it is decided by the machine's own pauses.
     pub fn within_budget(&self) -> bool {
-        self.measured.latency_us(0.99) <= self.budget_us as f64 && self.measured.unanswered == 0
+        self.measured.w99_us() <= self.budget_us as f64 && self.measured.unanswered == 0
+    }
+
+    /// Windows of 200 ms whose own p99 is within the budget, and all of them.
+    fn windows_within(&self) -> (usize, usize) {
+        let windows = &self.measured.windows;
+        let within = windows.iter().filter(|window| window.p99_ns <= self.budget_us * 1_000).count();
+        (within, windows.len())
     }
 
     fn per_request(&self, sum: u64) -> f64 {
@@ -137,7 +145,12 @@ pub fn open_loop_table(tally: &Tally, took: Duration, open: &OpenLoop<'_>) -> St
         line(format_args!("INVALID: {doubt}\n"));
     }
     let verdict = if open.within_budget() { "within" } else { "NOT within" };
-    line(format_args!("{verdict} the budget: p99 of {} µs\n", open.budget_us));
+    let (within, all) = open.windows_within();
+    line(format_args!(
+        "{verdict} the budget of {} µs: the p99 of the median 200 ms is {:.0} µs, that of {within} of {all} is within\n",
+        open.budget_us,
+        measured.w99_us()
+    ));
     out
 }
 
@@ -213,6 +226,8 @@ pub fn open_loop_object(open: &OpenLoop<'_>) -> Map<String, Value> {
         ("unanswered", measured.unanswered.into()),
         ("budget_us", open.budget_us.into()),
         ("within_budget", open.within_budget().into()),
+        ("windows_within_budget", open.windows_within().0.into()),
+        ("windows", open.windows_within().1.into()),
         ("valid", measured.doubts().is_empty().into()),
         ("doubts", measured.doubts().into()),
         ("server_cpu_ns_per_request", json!(open.server_cpu_ns.map(|ns| open.per_request(ns)))),

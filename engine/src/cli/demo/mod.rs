@@ -58,7 +58,7 @@ pub(crate) struct DemoArgs {
     /// Entries of the local lists of bad devices, addresses and domains together
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(..=390_000))]
     list_entries: u64,
-    /// The p99 that is asked for, from the intended send time
+    /// The p99 that is asked for in the median 200 ms, from the intended send time
     #[arg(long, value_name = "µs", default_value_t = 1_000)]
     budget_us: u64,
     /// Replay the rows of a CSV file instead; .zst and .gz are unpacked

@@ -90,7 +90,7 @@ pub(crate) struct Spread {
     /// Microseconds that a request gives the engine, sent with it; 0 for none
     #[arg(long, value_name = "µs", default_value_t = 50_000)]
     pub(crate) deadline_us: u32,
-    /// The p99 that is asked for, from the intended send time
+    /// The p99 that is asked for in the median 200 ms, from the intended send time
     #[arg(long, value_name = "µs", default_value_t = 1_000)]
     pub(crate) budget_us: u64,
     /// Keep the generator on this core
