@@ -84,7 +84,7 @@ fn member(name: &str) -> MemberName {
 }
 
 fn version(sequence: u64) -> Version {
-    Version { stamp: sequence + 1, member: member("bench"), engine: 1, epoch: 1, sequence }
+    Version { stamp: NOW.ms() as u64 + sequence, member: member("bench"), engine: 1, epoch: 1, sequence }
 }
 
 fn raise(set: &FlagSet, number: u64) {
@@ -97,7 +97,7 @@ fn raise(set: &FlagSet, number: u64) {
         compromised: Methods::default(),
         valid_until: Timestamp::from_ms(NOW.ms() + 1_000_000),
     };
-    set.raise(pseudonym(number), member("bench"), Raise { version: version(number), record: [0; 32], terms });
+    set.raise(pseudonym(number), member("bench"), Raise { version: version(number), terms });
 }
 
 /// Nanoseconds of one look-up, over keys in an order that no cache foresees.
@@ -124,7 +124,8 @@ fn flags(count: u64) -> FlagSet {
     let built = started.elapsed();
     let bytes = in_use().saturating_sub(before) as f64 / count as f64;
     println!(
-        "flags: {count}, {bytes:.0} bytes each, built in {:.1} s, {:.0} per second",
+        "flags: {count}, {bytes:.1} bytes each, of which the filter {:.2}, built in {:.1} s, {:.0} per second",
+        set.filter_bytes() as f64 / count as f64,
         built.as_secs_f64(),
         count as f64 / built.as_secs_f64()
     );
@@ -140,6 +141,42 @@ fn flags(count: u64) -> FlagSet {
         per_key(count)
     );
     set
+}
+
+/// The keys of one request, all but the first unknown.
+fn keys_of_a_request(key: Pseudonym) -> [Pseudonym; KEYS_OF_A_REQUEST as usize] {
+    std::array::from_fn(|at| {
+        let mut key = key;
+        key.0[0] ^= at as u8;
+        key.0[15] ^= at as u8;
+        key
+    })
+}
+
+/// One request's keys at once, beside a bare map that is asked for one after the other.
+fn one_request(set: &FlagSet, count: u64) {
+    let map: HashMap<Pseudonym, u32, foldhash::fast::RandomState> =
+        (0..count).map(|number| (pseudonym(number), number as u32)).collect();
+    let batch = |key| set.may_know_which(&keys_of_a_request(key)) != 0;
+    let serial = |key| keys_of_a_request(key).iter().any(|key| map.contains_key(black_box(key)));
+    let mut ratios: Vec<_> = (0..5)
+        .map(|_| {
+            // A B B A: what drifts, drifts for both.
+            let (a, b, c, d) = (
+                per_lookup(batch, count, count),
+                per_lookup(serial, count, count),
+                per_lookup(serial, count, count),
+                per_lookup(batch, count, count),
+            );
+            ((a + d) / (b + c), (a + d) / 2.0, (b + c) / 2.0)
+        })
+        .collect();
+    ratios.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (ratio, batch, serial) = ratios[2];
+    println!(
+        "{KEYS_OF_A_REQUEST} unknown keys of a request: {batch:.0} ns together, hashbrown one by one {serial:.0} ns: {ratio:.2} ({:.2}-{:.2})",
+        ratios[0].0, ratios[4].0
+    );
 }
 
 /// Bare maps of the same keys to one number: what a probe costs without anything that sparr needs.
@@ -307,6 +344,7 @@ fn main() {
         (wanted("SPARR_FLAGS", 10_000_000), wanted("SPARR_INDICATORS", 5_000_000));
     let set = flags(flag_count);
     beside_a_writer(&set, flag_count);
+    one_request(&set, flag_count);
     drop(set);
     bare_maps(flag_count);
     indicators(indicator_count);

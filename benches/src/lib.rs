@@ -99,7 +99,7 @@ pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
             valid_until: MOMENT.now.saturating_add_ms(86_400_000),
         };
         let pseudonym = state.keyring.current(ValueKind::Subject, subject.canonical());
-        state.stores.flags.raise(pseudonym, member, Raise { version, record: [0; 32], terms });
+        state.stores.flags.raise(pseudonym, member, Raise { version, terms });
     }
     let Some(set) = engine_rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
     state.activate(set, MOMENT);

@@ -65,6 +65,7 @@ pub mod decision;
 pub mod distinct;
 pub mod explain;
 pub mod facts;
+pub mod filter;
 pub mod flags;
 pub mod ids;
 pub mod indicators;

@@ -117,7 +117,7 @@ impl Trial {
             compromised: Methods::default(),
             valid_until: Timestamp::from_ms(i64::MAX),
         };
-        self.state.stores.flags.raise(subject, member, Raise { version, record: [0; 32], terms });
+        self.state.stores.flags.raise(subject, member, Raise { version, terms });
     }
 
     /// The rule set.

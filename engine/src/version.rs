@@ -1,7 +1,7 @@
 //! Where a record stands in the merged history.
 
 use sparr_protocol::ids::MemberName;
-use sparr_protocol::record::Record;
+use sparr_protocol::record::{Origin, Record, RecordRef};
 use sparr_protocol::time::Timestamp;
 
 /// Place of a record in the merged history: the higher one wins, whatever the order of arrival.
@@ -29,6 +29,12 @@ impl Version {
             epoch: record.origin.epoch,
             sequence: record.sequence,
         }
+    }
+
+    /// Where its record lies.
+    pub fn place(&self) -> RecordRef {
+        let Self { member, engine, epoch, sequence, .. } = *self;
+        RecordRef { origin: Origin { member, engine, epoch }, sequence }
     }
 
     /// The stamp as a time.

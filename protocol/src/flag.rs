@@ -6,7 +6,7 @@ use crate::money::Currency;
 use crate::time::Timestamp;
 
 /// Which payments a flag covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Everything but money that comes back to the person.
     Any,
@@ -75,7 +75,7 @@ impl std::fmt::Display for Scope {
 }
 
 /// A set of authentication methods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Methods(pub u16);
 
 impl Methods {
@@ -102,7 +102,7 @@ impl Methods {
 }
 
 /// What a flag says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// What the person wants to happen.
     pub wish: Wish,

@@ -3,10 +3,12 @@
 //! A flag acts by itself in the engine (see [`crate::decision`]); rules may read that it is there, and no rule can
 //! lower what it does.
 
+mod interned;
 mod links;
 mod looks;
 mod passes;
 mod set;
+mod slots;
 mod votes;
 
 pub use crate::version::Version;
@@ -20,7 +22,6 @@ use sparr_protocol::codes::Kind;
 use sparr_protocol::flag::{Scope, Terms};
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::money::Currency;
-use sparr_protocol::record::RecordDigest;
 use sparr_protocol::time::Timestamp;
 
 /// Whether a scope covers a payment. What cannot be compared with an amount is covered: a flag that the person
@@ -65,8 +66,6 @@ pub struct Flag {
 pub struct Raise {
     /// Its place in the merged history.
     pub version: Version,
-    /// Digest of its record, which a lift names.
-    pub record: RecordDigest,
     /// What it says.
     pub terms: Terms,
 }

@@ -1,14 +1,32 @@
 //! All flags in memory: a fold of the journal, merged in any order to the same state.
+//!
+//! Nearly every look-up is about somebody who is not flagged, and ends in the [`Filter`]. Behind it, flags lie packed in
+//! parts by the first bits of their subjects, each under a lock of its own that a look-up takes only when the filter says
+//! "perhaps". A flag that is being lifted, or does not fit into its 34 bytes, lies whole beside the packed ones of its
+//! part, so that no look-up finds neither form.
 
+use super::interned::Interned;
+use super::slots::{PART_BITS, Part, Slot};
 use super::{Flag, Links, Looks, Passes, Raise, Version, Votes};
-use dashmap::DashMap;
+use crate::filter::Filter;
+use sparr_protocol::flag::Terms;
 use sparr_protocol::ids::{MemberName, Pseudonym};
+use sparr_protocol::record::Origin;
 use sparr_protocol::time::Timestamp;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Packed times count milliseconds from 2020-01-01T00:00:00Z on, for 34 years.
+const PACKED_TIMES_FROM_MS: i64 = 1_577_836_800_000;
+const PACKED_TIME_BITS: u32 = 40;
 
 /// Flags by subject.
-#[derive(Default)]
 pub struct FlagSet {
-    by_subject: DashMap<Pseudonym, Flags, foldhash::fast::RandomState>,
+    filter: Filter,
+    parts: Box<[RwLock<Part>]>,
+    authors: Interned<Author>,
+    terms: Interned<Terms>,
+    subjects: AtomicUsize,
     /// Openings in flags.
     pub passes: Passes,
     /// Numbers that are one person.
@@ -19,8 +37,12 @@ pub struct FlagSet {
     pub looks: Looks,
 }
 
-/// One subject's flags: nearly always one registrar's.
-type Flags = Vec<Flag>;
+/// Who entered a flag, and where its record lies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Author {
+    registrar: MemberName,
+    origin: Origin,
+}
 
 /// How many flags there are, by standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +51,30 @@ pub struct FlagSize {
     pub subjects: usize,
     /// Subjects with a flag that acts.
     pub active: usize,
+}
+
+impl Default for FlagSet {
+    fn default() -> Self {
+        Self {
+            filter: Filter::default(),
+            parts: (0..1usize << PART_BITS).map(|_| RwLock::default()).collect(),
+            authors: Interned::default(),
+            terms: Interned::default(),
+            subjects: AtomicUsize::new(0),
+            passes: Passes::default(),
+            links: Links::default(),
+            votes: Votes::default(),
+            looks: Looks::default(),
+        }
+    }
+}
+
+/// What one change does to one registrar's flag on a subject.
+struct Before {
+    /// The flag as it was; its place, if it was packed.
+    known: Option<(Flag, Option<usize>)>,
+    /// Whether the subject has any flag at all.
+    is_known_subject: bool,
 }
 
 impl FlagSet {
@@ -57,24 +103,126 @@ impl FlagSet {
     }
 
     fn change(&self, subject: Pseudonym, registrar: MemberName, change: impl FnOnce(&mut Flag)) {
-        let mut flags = self.by_subject.entry(subject).or_default();
-        let at = match flags.iter().position(|flag| flag.registrar == registrar) {
-            Some(at) => at,
-            None => {
-                // Nearly everybody has one: room for four would triple the memory of all.
-                flags.reserve_exact(1);
-                flags.push(Flag { registrar, raised: None, lifted: None });
-                flags.len() - 1
+        let is_new = {
+            let mut part = self.part_mut(subject);
+            let Before { known, is_known_subject } = self.before(&part, subject, registrar);
+            let at = known.and_then(|(_, at)| at);
+            let mut flag = known.map_or(Flag { registrar, raised: None, lifted: None }, |(flag, _)| flag);
+            change(&mut flag);
+            // A lift below the raise says nothing any more: the flag packs again.
+            flag.lifted =
+                flag.lifted.filter(|(lift, _)| flag.raised.is_none_or(|raise| *lift > raise.version));
+            match (self.pack(subject, &flag), at) {
+                (Some(slot), Some(at)) => part.replace(at, slot),
+                (Some(slot), None) => {
+                    part.insert(slot);
+                    forget_whole(&mut part, subject, registrar);
+                }
+                (None, at) => {
+                    if let Some(at) = at {
+                        part.remove(at);
+                    }
+                    let whole = part.whole.entry(subject).or_default();
+                    match whole.binary_search_by_key(&registrar, |flag| flag.registrar) {
+                        Ok(at) => whole[at] = flag,
+                        Err(at) => whole.insert(at, flag),
+                    }
+                }
             }
+            !is_known_subject
         };
-        change(&mut flags[at]);
+        // Only now, and without the part's lock: a filter that is made anew reads all parts.
+        if is_new {
+            self.subjects.fetch_add(1, Ordering::Relaxed);
+            self.filter.insert(subject, |insert| self.for_each_subject(insert));
+        }
+    }
+
+    fn before(&self, part: &Part, subject: Pseudonym, registrar: MemberName) -> Before {
+        let mut before = Before { known: None, is_known_subject: false };
+        for (at, slot) in part.of(subject) {
+            before.is_known_subject = true;
+            let flag = self.unpack(slot).filter(|flag| flag.registrar == registrar);
+            before.known = before.known.or(flag.map(|flag| (flag, Some(at))));
+        }
+        for flag in part.whole.get(&subject).into_iter().flatten() {
+            before.is_known_subject = true;
+            if flag.registrar == registrar {
+                before.known = Some((*flag, None));
+            }
+        }
+        before
+    }
+
+    fn index(subject: Pseudonym) -> usize {
+        let [first, second, ..] = subject.0;
+        usize::from(u16::from_be_bytes([first, second]) >> (16 - PART_BITS))
+    }
+
+    fn part(&self, subject: Pseudonym) -> RwLockReadGuard<'_, Part> {
+        self.parts[Self::index(subject)].read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn part_mut(&self, subject: Pseudonym) -> RwLockWriteGuard<'_, Part> {
+        self.parts[Self::index(subject)].write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A flag in 34 bytes, if it fits: it is raised, not being lifted, and its numbers are as usual.
+    fn pack(&self, subject: Pseudonym, flag: &Flag) -> Option<Slot> {
+        let Flag { registrar, raised: Some(Raise { version, terms }), lifted: None } = *flag else {
+            return None;
+        };
+        let Version { stamp, member, engine, epoch, sequence } = version;
+        let author = Author { registrar, origin: Origin { member, engine, epoch } };
+        Some(Slot {
+            subject: subject.0,
+            until: packed_time(terms.valid_until.ms())?,
+            stamp: packed_time(i64::try_from(stamp).ok()?)?,
+            sequence: u32::try_from(sequence).ok()?.to_le_bytes(),
+            // The end is in the slot; everything else that a flag says, many say.
+            terms: self.terms.number(Terms { valid_until: Timestamp::from_ms(0), ..terms })?.to_le_bytes(),
+            author: self.authors.number(author)?.to_le_bytes(),
+        })
+    }
+
+    /// The flag of a slot that this set has packed.
+    fn unpack(&self, slot: &Slot) -> Option<Flag> {
+        let Author { registrar, origin } = self.authors.value(u16::from_le_bytes(slot.author))?;
+        let terms = self.terms.value(u16::from_le_bytes(slot.terms))?;
+        let version = Version {
+            stamp: u64::try_from(unpacked_time(slot.stamp)).ok()?,
+            member: origin.member,
+            engine: origin.engine,
+            epoch: origin.epoch,
+            sequence: u32::from_le_bytes(slot.sequence).into(),
+        };
+        let valid_until = Timestamp::from_ms(unpacked_time(slot.until));
+        let raise = Raise { version, terms: Terms { valid_until, ..terms } };
+        Some(Flag { registrar, raised: Some(raise), lifted: None })
+    }
+
+    /// Calls `visit` with each flag of a subject, in a part that must not be changed meanwhile.
+    fn visit_in(&self, part: &Part, subject: Pseudonym, mut visit: impl FnMut(&Flag)) {
+        for (_, slot) in part.of(subject) {
+            let flag = self.unpack(slot);
+            debug_assert!(flag.is_some(), "numbers are never taken back");
+            flag.iter().for_each(&mut visit);
+        }
+        part.whole.get(&subject).into_iter().flatten().for_each(visit);
     }
 
     /// Calls `visit` with each flag of a subject.
+    #[inline]
     pub fn visit(&self, subject: Pseudonym, visit: impl FnMut(&Flag)) {
-        if let Some(flags) = self.by_subject.get(&subject) {
-            flags.iter().for_each(visit);
+        if self.filter.may_know(subject) {
+            self.visit_in(&self.part(subject), subject, visit);
         }
+    }
+
+    /// Which of several subjects may have a flag, one bit each; 0 is certain. See [`Filter::may_know_which`].
+    #[inline]
+    pub fn may_know_which(&self, subjects: &[Pseudonym]) -> u64 {
+        self.filter.may_know_which(subjects)
     }
 
     /// Calls `visit` with each flag of a person, under whichever of their numbers it was raised.
@@ -86,125 +234,75 @@ impl FlagSet {
 
     /// The flag of one registrar on a subject.
     pub fn of(&self, subject: Pseudonym, registrar: MemberName) -> Option<Flag> {
-        self.by_subject.get(&subject)?.iter().find(|flag| flag.registrar == registrar).copied()
+        let mut found = None;
+        self.visit(subject, |flag| found = found.or(Some(*flag).filter(|flag| flag.registrar == registrar)));
+        found
     }
 
-    /// Every flag of every subject, ordered by subject: for lists, digests and snapshots, not for screening.
-    pub fn all(&self) -> Vec<(Pseudonym, Flag)> {
-        let mut all: Vec<_> = self
-            .by_subject
-            .iter()
-            .flat_map(|entry| entry.value().iter().map(|flag| (*entry.key(), *flag)).collect::<Vec<_>>())
-            .collect();
-        all.sort_by_key(|(subject, flag)| (*subject, flag.registrar));
-        all
+    fn for_each_subject(&self, each: &mut dyn FnMut(Pseudonym)) {
+        for part in &self.parts {
+            let part = part.read().unwrap_or_else(PoisonError::into_inner);
+            part.packed().for_each(|slot| each(Pseudonym(slot.subject)));
+            part.whole.keys().for_each(|subject| each(*subject));
+        }
+    }
+
+    /// Calls `each` with every flag, by subject and registrar: for lists and digests, not for screening. A part at a
+    /// time, so that nobody waits for all of it and no copy of all of it is made.
+    pub fn for_each(&self, mut each: impl FnMut(Pseudonym, &Flag)) {
+        for part in &self.parts {
+            let mut flags: Vec<(Pseudonym, Flag)> = {
+                let part = part.read().unwrap_or_else(PoisonError::into_inner);
+                let packed =
+                    part.packed().filter_map(|slot| Some((Pseudonym(slot.subject), self.unpack(slot)?)));
+                let whole =
+                    part.whole.iter().flat_map(|(subject, flags)| flags.iter().map(|flag| (*subject, *flag)));
+                packed.chain(whole).collect()
+            };
+            flags.sort_by_key(|(subject, flag)| (*subject, flag.registrar));
+            flags.iter().for_each(|(subject, flag)| each(*subject, flag));
+        }
     }
 
     /// How many there are at `now`.
     pub fn size(&self, now: Timestamp) -> FlagSize {
-        let mut size = FlagSize::default();
-        for entry in &self.by_subject {
-            size.subjects += 1;
-            size.active += usize::from(entry.value().iter().any(|flag| flag.active(now).is_some()));
-        }
+        let (mut size, mut last) = (FlagSize::default(), None);
+        self.for_each(|subject, flag| {
+            let active = flag.active(now).is_some();
+            let (known, was_active) = last.filter(|(known, _)| *known == subject).unwrap_or((subject, false));
+            size.subjects += usize::from(last.is_none_or(|(last, _)| last != known));
+            size.active += usize::from(active && !was_active);
+            last = Some((subject, active || was_active));
+        });
         size
     }
+
+    /// Bytes of the filter, which is in front of the flags.
+    pub fn filter_bytes(&self) -> usize {
+        self.filter.bytes()
+    }
+}
+
+fn forget_whole(part: &mut Part, subject: Pseudonym, registrar: MemberName) {
+    if let Some(whole) = part.whole.get_mut(&subject) {
+        whole.retain(|flag| flag.registrar != registrar);
+        if whole.is_empty() {
+            part.whole.remove(&subject);
+        }
+    }
+}
+
+fn packed_time(ms: i64) -> Option<[u8; 5]> {
+    let since =
+        u64::try_from(ms.checked_sub(PACKED_TIMES_FROM_MS)?).ok().filter(|ms| ms >> PACKED_TIME_BITS == 0)?;
+    let [a, b, c, d, e, ..] = since.to_le_bytes();
+    Some([a, b, c, d, e])
+}
+
+fn unpacked_time([a, b, c, d, e]: [u8; 5]) -> i64 {
+    i64::from_le_bytes([a, b, c, d, e, 0, 0, 0]) + PACKED_TIMES_FROM_MS
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Standing;
-    use super::*;
-    use proptest::prelude::*;
-    use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
-    use sparr_protocol::flag::{Methods, Scope, Terms};
-
-    fn version(stamp: u64, member: &str, sequence: u64) -> Version {
-        Version { stamp, member: MemberName::parse(member).expect("legal"), engine: 1, epoch: 1, sequence }
-    }
-
-    fn raise(version: Version, terms: Terms) -> Raise {
-        Raise { version, record: [version.sequence as u8; 32], terms }
-    }
-
-    fn terms(wish: Wish, until: i64) -> Terms {
-        Terms {
-            wish,
-            scope: Scope::Any,
-            reason: FlagReason::SuspectedFraud,
-            requested_by: RequestedBy::Person,
-            authenticated_by: AuthMethod::BankId,
-            compromised: Methods::default(),
-            valid_until: Timestamp::from_ms(until),
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Raise(u8, u8, u64, bool),
-        Lift(u8, u8, u64, i64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0u8..3, 0u8..2, 0u64..50, any::<bool>()).prop_map(|(s, m, t, deny)| Step::Raise(s, m, t, deny)),
-            (0u8..3, 0u8..2, 0u64..50, 0i64..100).prop_map(|(s, m, t, from)| Step::Lift(s, m, t, from)),
-        ]
-    }
-
-    fn fold(steps: &[Step]) -> Vec<(Pseudonym, Flag)> {
-        let set = FlagSet::default();
-        for step in steps {
-            match *step {
-                Step::Raise(subject, member, stamp, deny) => {
-                    let name = if member == 0 { "a" } else { "b" };
-                    let wish = if deny { Wish::Deny } else { Wish::Verify };
-                    // A stamp is given out once: its terms follow from it.
-                    let until = stamp as i64 * 2 + i64::from(deny);
-                    let version = version(stamp, name, stamp * 2 + u64::from(deny));
-                    set.raise(Pseudonym([subject; 16]), version.member, raise(version, terms(wish, until)));
-                }
-                Step::Lift(subject, member, stamp, from) => {
-                    let name = if member == 0 { "a" } else { "b" };
-                    let version = version(stamp, name, 1_000 + from as u64);
-                    set.lift(Pseudonym([subject; 16]), version.member, version, Timestamp::from_ms(from));
-                }
-            }
-        }
-        set.all()
-    }
-
-    proptest! {
-        #[test]
-        fn any_order_and_any_repetition_gives_the_same_state(
-            steps in prop::collection::vec(step(), 0..40), seed in any::<u64>()
-        ) {
-            let expected = fold(&steps);
-            let mut shuffled = [steps.clone(), steps].concat();
-            let mut random = seed | 1;
-            for at in (1..shuffled.len()).rev() {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                shuffled.swap(at, (random >> 33) as usize % (at + 1));
-            }
-            prop_assert_eq!(fold(&shuffled), expected);
-        }
-    }
-
-    #[test]
-    fn a_flag_acts_from_its_raise_until_its_lift_takes_effect_or_its_time_is_over() {
-        let (set, subject, a) = (FlagSet::default(), Pseudonym([1; 16]), version(1, "a", 1));
-        let at = |ms: i64| set.of(subject, a.member).map(|flag| flag.standing(Timestamp::from_ms(ms)));
-        assert_eq!(at(0), None);
-        set.lift(subject, a.member, version(2, "a", 2), Timestamp::from_ms(50));
-        assert_eq!(at(60), Some(Standing::Unraised), "the lift came first");
-        let raised = terms(Wish::Deny, 100);
-        set.raise(subject, a.member, raise(a, raised));
-        assert_eq!(at(49), Some(Standing::Lifting(raised, Timestamp::from_ms(50))));
-        assert_eq!(at(50), Some(Standing::Lifted));
-        let again = terms(Wish::Verify, 100);
-        set.raise(subject, a.member, raise(version(3, "a", 3), again));
-        assert_eq!((at(99), at(100)), (Some(Standing::Active(again)), Some(Standing::Expired)));
-        assert_eq!(set.size(Timestamp::from_ms(99)), FlagSize { subjects: 1, active: 1 });
-        assert_eq!(set.size(Timestamp::from_ms(100)), FlagSize { subjects: 1, active: 0 });
-    }
-}
+#[path = "set_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{Flag, Version};
 use dashmap::DashMap;
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
-use sparr_protocol::record::RecordDigest;
+use sparr_protocol::record::RecordRef;
 
 /// One raise of one flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,8 +12,8 @@ pub struct RaiseRef {
     pub subject: Pseudonym,
     /// The member that entered it.
     pub registrar: MemberName,
-    /// Digest of the raise's record: what is said of one raise says nothing of the next.
-    pub raise: RecordDigest,
+    /// Which raise: what is said of one says nothing of the next.
+    pub raise: RecordRef,
 }
 
 /// What was said of raises, by whom.
@@ -48,7 +48,7 @@ impl Votes {
     /// Members that have asked for this flag, as it stands, to be lifted.
     pub fn requests(&self, subject: Pseudonym, flag: &Flag) -> usize {
         let Some(raise) = flag.raised else { return 0 };
-        let about = RaiseRef { subject, registrar: flag.registrar, raise: raise.record };
+        let about = RaiseRef { subject, registrar: flag.registrar, raise: raise.version.place() };
         self.requests.get(&about).map_or(0, |members| members.len())
     }
 

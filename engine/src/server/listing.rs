@@ -29,10 +29,14 @@ pub(super) fn flags_of(subject: LivePseudonyms, state: &State, now: Timestamp) -
 
 /// The flags that a member entered, or all.
 pub(super) fn flags(reach: Reach, member: MemberName, state: &State, now: Timestamp) -> Vec<Said> {
-    let all = state.stores.flags.all().into_iter();
-    let seen = all.filter(|(_, flag)| reach == Reach::All || flag.registrar == member);
-    let entries = seen.filter_map(|(subject, flag)| entry(subject, &flag, state, now, false).map(Said::Flag));
-    entries.chain([Said::End]).collect()
+    let mut entries = Vec::new();
+    state.stores.flags.for_each(|subject, flag| {
+        if reach == Reach::All || flag.registrar == member {
+            entries.extend(entry(subject, flag, state, now, false).map(Said::Flag));
+        }
+    });
+    entries.push(Said::End);
+    entries
 }
 
 /// A flag as a desk sees it; `None` where only a lift is known.

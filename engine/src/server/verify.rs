@@ -19,7 +19,7 @@ use sparr_protocol::exchange::OperationKind;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::indicator::{Content, ContentDigest, receipt_signed_bytes};
 use sparr_protocol::member::MemberKind;
-use sparr_protocol::record::{Commit, Origin, Payload, Record, RecordDigest};
+use sparr_protocol::record::{Commit, Origin, Payload, Record, RecordDigest, RecordRef};
 use sparr_protocol::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -83,7 +83,7 @@ pub fn verify(data_dir: &Path, config: Option<&Path>) -> Result<Findings, String
             found.findings.push(format!("{}: {error}", place(&sealed.record)));
         }
         if let Payload::FlagRaised { .. } = sealed.record.payload {
-            history.raises.insert(sealed.digest, sealed.record.actor.member);
+            history.raises.insert(sealed.record.place(), sealed.record.actor.member);
         }
     }
     let now = Timestamp::from_ms(0);
@@ -178,7 +178,7 @@ fn check_commits(
 /// What was there before a record.
 struct History<'s> {
     state: &'s State,
-    raises: HashMap<RecordDigest, MemberName>,
+    raises: HashMap<RecordRef, MemberName>,
 }
 
 /// Which right a record is the use of.

@@ -31,7 +31,7 @@ impl State {
         let stores = &self.stores;
         match &record.payload {
             Payload::FlagRaised { subject, terms, .. } => {
-                stores.flags.raise(*subject, member, Raise { version, record: digest, terms: *terms });
+                stores.flags.raise(*subject, member, Raise { version, terms: *terms });
             }
             Payload::FlagLifted { subject, effective_from, .. } => {
                 stores.flags.lift(*subject, member, version, *effective_from);
@@ -120,9 +120,7 @@ impl State {
         let mut add = |part: String| {
             hasher.update(part.as_bytes());
         };
-        for (subject, flag) in self.stores.flags.all() {
-            add(format!("{:?}{flag:?}", subject.0));
-        }
+        self.stores.flags.for_each(|subject, flag| add(format!("{:?}{flag:?}", subject.0)));
         for (subject, pass) in self.stores.flags.passes.all(now) {
             add(format!("{:?}{pass:?}", subject.0));
         }

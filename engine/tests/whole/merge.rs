@@ -11,7 +11,7 @@ use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
 use sparr_protocol::indicator::{ClassName, Content, ContentDigest, Grade, IndicatorKind};
 use sparr_protocol::member::MemberKind;
 use sparr_protocol::money::Currency;
-use sparr_protocol::record::{Origin, Payload, Record, RecordDigest};
+use sparr_protocol::record::{Origin, Payload, Record, RecordDigest, RecordRef};
 use sparr_protocol::time::Timestamp;
 use std::collections::HashSet;
 
@@ -56,7 +56,7 @@ fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
     let mut chains = members.map(|member| Chain::new(Origin { member, engine: 1, epoch: 1 }, [0; 32], 0));
     let (mut history, mut raises, mut contents, mut receipts) = (
         Vec::<(Record, RecordDigest)>::new(),
-        vec![[0; 32]],
+        vec![RecordRef { origin: Origin { member: members[0], engine: 1, epoch: 9 }, sequence: 1 }],
         Vec::<Content>::new(),
         Vec::<(ContentDigest, RecordDigest)>::new(),
     );
@@ -175,7 +175,7 @@ fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
         let clock = Timestamp::from_ms(NOW.ms() - random.below(10_000) as i64);
         let sealed = chains[who].append(clock, actor, RequestId(operation), "", payload);
         match sealed.record.payload {
-            Payload::FlagRaised { .. } => raises.push(sealed.digest),
+            Payload::FlagRaised { .. } => raises.push(sealed.record.place()),
             Payload::PoliceReceipt { digest, .. } => receipts.push((digest, sealed.digest)),
             _ => {}
         }

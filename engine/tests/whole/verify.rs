@@ -112,7 +112,7 @@ fn an_engine_that_cheats_is_found_out() {
         let raise = records.iter().find(|(record, _)| {
             matches!(record.payload, Payload::FlagRaised { .. }) && record.actor.member.as_str() == member
         });
-        raise.expect("a raise").1
+        raise.expect("a raise").0.place()
     };
     let (requested_by, authenticated_by) = (RequestedBy::Person, AuthMethod::BankId);
     let terms = Terms {

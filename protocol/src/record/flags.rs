@@ -1,6 +1,6 @@
 //! Records about flags, as bytes.
 
-use super::{Payload, RecordDigest, RecordError, RecordKind};
+use super::{Origin, Payload, RecordError, RecordKind, RecordRef};
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy};
 use crate::exchange::TermsWire;
@@ -21,9 +21,12 @@ codec::wire_struct! {
 codec::wire_struct! {
     pub(super) struct LiftedWire / ArchivedLiftedWire {
         subject: [u8; 16],
-        raise: [u8; 32],
-        effective_from: i64,
+        raise_member: [u8; MEMBER_BYTES_MAX],
+        raise_sequence: u64,
+        raise_epoch: u32,
+        raise_engine: u16,
         key_id: u16,
+        effective_from: i64,
         requested_by: u8,
         authenticated_by: u8,
         second_channel: u8,
@@ -59,7 +62,10 @@ codec::wire_struct! {
     /// What another member says of a registrar's flag; an override says nothing of who asked.
     pub(super) struct AboutFlagWire / ArchivedAboutFlagWire {
         subject: [u8; 16],
-        raise: [u8; 32],
+        raise_member: [u8; MEMBER_BYTES_MAX],
+        raise_sequence: u64,
+        raise_epoch: u32,
+        raise_engine: u16,
         registrar: [u8; MEMBER_BYTES_MAX],
         key_id: u16,
         requested_by: u8,
@@ -86,7 +92,10 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
         } => {
             let wire = LiftedWire {
                 subject: subject.0,
-                raise: *raise,
+                raise_member: *raise.origin.member.bytes(),
+                raise_sequence: raise.sequence,
+                raise_epoch: raise.origin.epoch,
+                raise_engine: raise.origin.engine,
                 effective_from: effective_from.ms(),
                 key_id: *key_id,
                 requested_by: requested_by.wire(),
@@ -158,9 +167,28 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
     }
 }
 
-fn about(subject: Pseudonym, key_id: u16, registrar: MemberName, raise: RecordDigest) -> AboutFlagWire {
-    let registrar = *registrar.bytes();
-    AboutFlagWire { subject: subject.0, raise, registrar, key_id, requested_by: 0, authenticated_by: 0 }
+fn about(subject: Pseudonym, key_id: u16, registrar: MemberName, raise: RecordRef) -> AboutFlagWire {
+    AboutFlagWire {
+        subject: subject.0,
+        raise_member: *raise.origin.member.bytes(),
+        raise_sequence: raise.sequence,
+        raise_epoch: raise.origin.epoch,
+        raise_engine: raise.origin.engine,
+        registrar: *registrar.bytes(),
+        key_id,
+        requested_by: 0,
+        authenticated_by: 0,
+    }
+}
+
+fn raise(
+    member: &[u8; MEMBER_BYTES_MAX],
+    engine: u16,
+    epoch: u32,
+    sequence: u64,
+) -> Result<RecordRef, RecordError> {
+    let member = MemberName::from_bytes(member).ok_or(RecordError::Value("raise"))?;
+    Ok(RecordRef { origin: Origin { member, engine, epoch }, sequence })
 }
 
 fn truth(byte: u8, what: &'static str) -> Result<bool, RecordError> {
@@ -191,7 +219,12 @@ pub(super) fn read(kind: RecordKind, bytes: &[u8]) -> Result<Payload, RecordErro
             let lifted = Payload::FlagLifted {
                 subject: Pseudonym(wire.subject),
                 key_id: wire.key_id.to_native(),
-                raise: wire.raise,
+                raise: raise(
+                    &wire.raise_member,
+                    wire.raise_engine.to_native(),
+                    wire.raise_epoch.to_native(),
+                    wire.raise_sequence.to_native(),
+                )?,
                 requested_by: person(wire.requested_by)?,
                 authenticated_by: method(wire.authenticated_by)?,
                 second_channel: truth(wire.second_channel, "second_channel")?,
@@ -233,7 +266,13 @@ pub(super) fn read(kind: RecordKind, bytes: &[u8]) -> Result<Payload, RecordErro
         }
         RecordKind::FlagLiftRequested | RecordKind::FlagOverridden => {
             let (wire, rest) = codec::read::<AboutFlagWire>(bytes)?;
-            let (subject, key_id, raise) = (Pseudonym(wire.subject), wire.key_id.to_native(), wire.raise);
+            let (subject, key_id) = (Pseudonym(wire.subject), wire.key_id.to_native());
+            let raise = raise(
+                &wire.raise_member,
+                wire.raise_engine.to_native(),
+                wire.raise_epoch.to_native(),
+                wire.raise_sequence.to_native(),
+            )?;
             let registrar = MemberName::from_bytes(&wire.registrar).ok_or(RecordError::Value("registrar"))?;
             let payload = match kind {
                 RecordKind::FlagOverridden => Payload::FlagOverridden { subject, key_id, registrar, raise },

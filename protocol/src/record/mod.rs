@@ -69,6 +69,15 @@ pub struct Origin {
     pub epoch: u32,
 }
 
+/// Which record: its place in the journal of its origin. What is said of one raise says nothing of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordRef {
+    /// Whose record.
+    pub origin: Origin,
+    /// Its number there.
+    pub sequence: u64,
+}
+
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -143,6 +152,11 @@ impl From<ExchangeError> for RecordError {
 }
 
 impl Record {
+    /// Its place.
+    pub fn place(&self) -> RecordRef {
+        RecordRef { origin: self.origin, sequence: self.sequence }
+    }
+
     /// Appends the record: length, checksum, body. Gives back the body's place in `out`, of which the digest is
     /// made.
     pub fn encode(&self, out: &mut Vec<u8>) -> std::ops::Range<usize> {

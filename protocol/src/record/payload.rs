@@ -1,6 +1,6 @@
 //! What a record says: one variant for each kind, and how it becomes bytes.
 
-use super::{MUST_UNDERSTAND, RecordDigest, RecordError, RecordKind, flags, indicators, members};
+use super::{MUST_UNDERSTAND, RecordDigest, RecordError, RecordKind, RecordRef, flags, indicators, members};
 use crate::codes::{AuthMethod, RequestedBy};
 use crate::flag::{MerchantRef, Terms};
 use crate::ids::{MemberName, Pseudonym};
@@ -27,8 +27,8 @@ pub enum Payload {
         subject: Pseudonym,
         /// Network key under which the pseudonym was made: the raise's.
         key_id: u16,
-        /// Digest of the raise that it lifts.
-        raise: RecordDigest,
+        /// The raise that it lifts.
+        raise: RecordRef,
         /// On whose behalf.
         requested_by: RequestedBy,
         /// How the person who asked was authenticated.
@@ -81,7 +81,7 @@ pub enum Payload {
         /// The member that entered the flag.
         registrar: MemberName,
         /// The raise that it is about.
-        raise: RecordDigest,
+        raise: RecordRef,
         /// On whose behalf.
         requested_by: RequestedBy,
         /// How the person who asked was authenticated.
@@ -96,7 +96,7 @@ pub enum Payload {
         /// The member that entered the flag.
         registrar: MemberName,
         /// The raise that it is about.
-        raise: RecordDigest,
+        raise: RecordRef,
     },
     /// An indicator acts at its own member.
     IndicatorDrafted {

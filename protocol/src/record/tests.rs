@@ -51,12 +51,13 @@ fn payloads() -> Vec<Payload> {
     };
     let member = MemberName::parse("bank-2").expect("legal");
     let digest = ContentDigest([6; 32]);
+    let raise = RecordRef { origin: Origin { member, engine: 2, epoch: 8 }, sequence: 9 };
     vec![
         Payload::FlagRaised { subject: Pseudonym([1; 16]), key_id: 1, terms },
         Payload::FlagLifted {
             subject: Pseudonym([1; 16]),
             key_id: 1,
-            raise: [8; 32],
+            raise,
             requested_by: RequestedBy::Trustee,
             authenticated_by: AuthMethod::InPerson,
             second_channel: true,
@@ -84,11 +85,11 @@ fn payloads() -> Vec<Payload> {
             subject: Pseudonym([1; 16]),
             key_id: 1,
             registrar: member,
-            raise: [8; 32],
+            raise,
             requested_by: RequestedBy::Person,
             authenticated_by: AuthMethod::Freja,
         },
-        Payload::FlagOverridden { subject: Pseudonym([1; 16]), key_id: 1, registrar: member, raise: [8; 32] },
+        Payload::FlagOverridden { subject: Pseudonym([1; 16]), key_id: 1, registrar: member, raise },
         Payload::IndicatorDrafted { content: content() },
         Payload::IndicatorReported { digest },
         Payload::PoliceReceipt {

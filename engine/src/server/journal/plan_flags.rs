@@ -71,7 +71,7 @@ pub(super) fn lift(
         Some(Payload::FlagLifted {
             subject,
             key_id,
-            raise: flag.raised?.record,
+            raise: flag.raised?.version.place(),
             requested_by: by.requested_by,
             authenticated_by: by.authenticated_by,
             second_channel,
@@ -166,7 +166,7 @@ pub(super) fn lift_request(
             subject,
             key_id,
             registrar,
-            raise: flag.raised?.record,
+            raise: flag.raised?.version.place(),
             requested_by: by.requested_by,
             authenticated_by: by.authenticated_by,
         })
@@ -182,7 +182,7 @@ pub(super) fn overriding(
 ) -> Result<Planned, Refusal> {
     let (flags, _) = acting(subject, registrar, asker);
     let Some((key_id, subject, flag)) = flags.first().copied() else { return Err(Refusal::NotFlagged) };
-    let Some(raise) = flag.raised.map(|raise| raise.record) else { return Err(Refusal::NotFlagged) };
+    let Some(raise) = flag.raised.map(|raise| raise.version.place()) else { return Err(Refusal::NotFlagged) };
     let votes = &asker.state.stores.flags.votes;
     let about = RaiseRef { subject, registrar, raise };
     if votes.has_voted(&about, asker.actor) {
