@@ -36,6 +36,12 @@ impl Blocks {
         Self((0..count).map(|_| Block::default()).collect())
     }
 
+    fn of(keys: usize, all: impl FnOnce(&mut dyn FnMut(Pseudonym))) -> Self {
+        let grown = Self::new((keys * BITS_PER_KEY_GROWN / BITS_PER_BLOCK).max(BLOCKS_FIRST));
+        all(&mut |key| grown.insert(key));
+        grown
+    }
+
     /// The key's block, and its bits there.
     #[inline]
     fn place(&self, key: Pseudonym) -> (&Block, [u64; WORDS]) {
@@ -98,19 +104,23 @@ impl Filter {
             is_dense(&blocks, keys)
         };
         if is_dense {
-            self.grow_for(keys, all);
+            self.grow(keys, all);
         }
     }
 
-    /// Makes room for so many keys at once, and takes in every key of the set.
-    pub fn grow_for(&self, keys: usize, all: impl FnOnce(&mut dyn FnMut(Pseudonym))) {
+    fn grow(&self, keys: usize, all: impl FnOnce(&mut dyn FnMut(Pseudonym))) {
         let _alone = self.growing.write().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have done it meanwhile.
         if is_dense(&self.blocks.load(), keys) {
-            let grown = Blocks::new(keys * BITS_PER_KEY_GROWN / BITS_PER_BLOCK + 1);
-            all(&mut |key| grown.insert(key));
-            self.blocks.store(Arc::new(grown));
+            self.blocks.store(Arc::new(Blocks::of(keys, all)));
         }
+    }
+
+    /// Makes the filter of a set that was filled without it, with so many keys.
+    pub fn make(&self, keys: usize, all: impl FnOnce(&mut dyn FnMut(Pseudonym))) {
+        let _alone = self.growing.write().unwrap_or_else(PoisonError::into_inner);
+        self.keys.store(keys, Ordering::Relaxed);
+        self.blocks.store(Arc::new(Blocks::of(keys, all)));
     }
 
     /// Whether the set may know a key. `false` is certain.

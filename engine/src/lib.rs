@@ -74,6 +74,7 @@ pub mod limits;
 pub mod members;
 #[cfg(feature = "server")]
 pub mod metrics;
+pub(crate) mod pack;
 pub mod policy;
 pub mod request;
 pub mod rights;
@@ -81,6 +82,7 @@ pub mod rules;
 pub mod screen;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod snapshot;
 pub mod state;
 pub mod trial;
 pub mod velocity;

@@ -1,6 +1,7 @@
 //! Members: who takes part, as what kind of organisation, and who is suspended. A fold of the journal over what the
 //! configuration names.
 
+use crate::pack::pack_fields;
 use crate::version::Version;
 use dashmap::DashMap;
 use sparr_protocol::ids::MemberName;
@@ -15,6 +16,17 @@ struct Member {
     /// Signing keys with the place in history from which on each counts, in order.
     keys: Vec<(Version, MemberKey)>,
 }
+
+/// What records said of a member. What the configuration says is not kept: it is read at each start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MemberRecords {
+    member: MemberName,
+    admitted: Option<(Version, MemberKind)>,
+    suspended: Option<Version>,
+    keys: Vec<(Version, MemberKey)>,
+}
+
+pack_fields!(MemberRecords { member, admitted, suspended, keys });
 
 impl Member {
     fn kind(&self) -> Option<MemberKind> {
@@ -89,6 +101,21 @@ impl Members {
         let counts = |(from, _): &&(Version, MemberKey)| version.is_none_or(|version| *from < version);
         let configured = known.configured.map(|(_, key)| key).filter(|key| *key != [0; 32]);
         known.keys.iter().rev().find(counts).map(|(_, key)| *key).or(configured)
+    }
+
+    /// What records said of each member.
+    pub(crate) fn records(&self) -> Vec<MemberRecords> {
+        let records = |member: MemberName, Member { admitted, suspended, keys, configured: _ }: &Member| {
+            MemberRecords { member, admitted: *admitted, suspended: *suspended, keys: keys.clone() }
+        };
+        self.by_name.iter().map(|entry| records(*entry.key(), entry.value())).collect()
+    }
+
+    /// Takes in what records said of a member of which no record was taken in yet.
+    pub(crate) fn restore(&self, records: MemberRecords) {
+        let MemberRecords { member, admitted, suspended, keys } = records;
+        let mut known = self.by_name.entry(member).or_default();
+        (known.admitted, known.suspended, known.keys) = (admitted, suspended, keys);
     }
 
     /// Every member, in order.

@@ -237,6 +237,11 @@ impl State {
         Position { engine: self.engine, epoch: self.epoch, index: self.applied.load(Ordering::Acquire) }
     }
 
+    /// Goes on from where a snapshot ends.
+    pub(crate) fn begin_at(&self, applied: u64) {
+        self.applied.store(applied, Ordering::Release);
+    }
+
     /// Age of the newest confirmed exchange state, ms. With the embedded journal this engine is the exchange.
     pub fn staleness_ms(&self) -> u32 {
         0

@@ -1,5 +1,6 @@
 //! Where a record stands in the merged history.
 
+use crate::pack::pack_fields;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::record::{Origin, Record, RecordRef};
 use sparr_protocol::time::Timestamp;
@@ -18,6 +19,8 @@ pub struct Version {
     /// Sequence within the epoch.
     pub sequence: u64,
 }
+
+pack_fields!(Version { stamp, member, engine, epoch, sequence });
 
 impl Version {
     /// The place of a record.

@@ -38,7 +38,7 @@ impl Scope {
     }
 
     /// From its parts on the wire.
-    pub(crate) fn from_wire(kind: u8, amount_minor: i64, currency: u16) -> Option<Self> {
+    pub fn from_wire(kind: u8, amount_minor: i64, currency: u16) -> Option<Self> {
         match (ScopeKind::from_wire(kind)?, amount_minor, currency) {
             (ScopeKind::Any, 0, 0) => Some(Self::Any),
             (ScopeKind::Credit, 0, 0) => Some(Self::Credit),
@@ -50,7 +50,7 @@ impl Scope {
     }
 
     /// Its parts on the wire.
-    pub(crate) fn wire(self) -> (u8, i64, u16) {
+    pub fn wire(self) -> (u8, i64, u16) {
         match self {
             Self::Any => (ScopeKind::Any.wire(), 0, 0),
             Self::Credit => (ScopeKind::Credit.wire(), 0, 0),
@@ -95,7 +95,7 @@ impl Methods {
     }
 
     /// A set in which every bit is a method that this version knows.
-    pub(crate) fn from_wire(bits: u16) -> Option<Self> {
+    pub fn from_wire(bits: u16) -> Option<Self> {
         let known = AuthMethod::ALL.iter().fold(Self::default(), |set, method| set.with(*method));
         (bits & !known.0 == 0).then_some(Self(bits))
     }

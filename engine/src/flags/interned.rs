@@ -36,14 +36,28 @@ impl<T: Copy + Eq + Hash> Interned<T> {
         Some(number)
     }
 
+    /// Gives a value the next number, as it had it when it was written down. `false` where it has another one.
+    pub(super) fn append(&self, value: T) -> bool {
+        let next = self.len();
+        self.number(value).is_some_and(|number| usize::from(number) == next)
+    }
+
     /// The value of a number that was given out.
     pub(super) fn value(&self, number: u16) -> Option<T> {
         self.values.read().unwrap_or_else(PoisonError::into_inner).by_number.get(usize::from(number)).copied()
     }
 
-    /// Every value, by its number.
-    pub(super) fn all(&self) -> Vec<T> {
-        self.values.read().unwrap_or_else(PoisonError::into_inner).by_number.clone()
+    /// How many numbers were given out.
+    pub(super) fn len(&self) -> usize {
+        self.values.read().unwrap_or_else(PoisonError::into_inner).by_number.len()
+    }
+
+    /// The values of the numbers from `first` on, and moves `first` behind them.
+    pub(super) fn from(&self, first: &mut usize) -> std::vec::IntoIter<T> {
+        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let new = values.by_number.get(*first..).unwrap_or_default().to_vec();
+        *first += new.len();
+        new.into_iter()
     }
 }
 

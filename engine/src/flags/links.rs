@@ -1,6 +1,7 @@
 //! Numbers that are one person: a samordningsnummer and the personnummer after it, or a number that was changed.
 
 use super::Version;
+use crate::pack::pack_fields;
 use dashmap::DashMap;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,8 @@ pub struct Link {
     /// Whether they are one person.
     pub linked: bool,
 }
+
+pack_fields!(Link { other, member, version, linked });
 
 /// Links by number, in both directions.
 #[derive(Default)]

@@ -9,6 +9,7 @@ mod looks;
 mod passes;
 mod set;
 mod slots;
+pub(crate) mod snapshot;
 mod votes;
 
 pub use crate::version::Version;
@@ -18,6 +19,7 @@ pub use passes::{Pass, PassPayment, Passes};
 pub use set::{FlagSet, FlagSize};
 pub use votes::{RaiseRef, Votes};
 
+use crate::pack::pack_fields;
 use sparr_protocol::codes::Kind;
 use sparr_protocol::flag::{Scope, Terms};
 use sparr_protocol::ids::MemberName;
@@ -69,6 +71,9 @@ pub struct Raise {
     /// What it says.
     pub terms: Terms,
 }
+
+pack_fields!(Raise { version, terms });
+pack_fields!(Flag { registrar, raised, lifted });
 
 /// Where a flag stands at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

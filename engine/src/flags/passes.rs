@@ -1,6 +1,7 @@
 //! Passes: narrow openings in a flag, so that nobody has to lift it to buy a refrigerator.
 
 use super::{Flag, Version};
+use crate::pack::pack_fields;
 use dashmap::DashMap;
 use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::ids::{MemberName, Pseudonym};
@@ -37,6 +38,8 @@ pub struct PassPayment {
     /// Amount and currency.
     pub amount: Option<(i64, Currency)>,
 }
+
+pack_fields!(Pass { registrar, version, merchant, amount_minor, currency, until });
 
 impl Pass {
     /// Whether it opens this flag at `now`: it is younger than the raise (who raises again wants protection again),
@@ -97,14 +100,18 @@ impl Passes {
         !self.any.load(Ordering::Acquire)
     }
 
+    /// Every pass that was not forgotten.
+    pub(crate) fn every(&self) -> Vec<(Pseudonym, Pass)> {
+        let passes = self.by_subject.iter();
+        passes
+            .flat_map(|entry| entry.value().iter().map(|pass| (*entry.key(), *pass)).collect::<Vec<_>>())
+            .collect()
+    }
+
     /// Every pass that is not over at `now`, in order.
     pub fn all(&self, now: Timestamp) -> Vec<(Pseudonym, Pass)> {
-        let mut all: Vec<_> = self
-            .by_subject
-            .iter()
-            .flat_map(|entry| entry.value().iter().map(|pass| (*entry.key(), *pass)).collect::<Vec<_>>())
-            .filter(|(_, pass)| now < pass.until)
-            .collect();
+        let mut all = self.every();
+        all.retain(|(_, pass)| now < pass.until);
         all.sort_by_key(|(subject, pass)| (*subject, pass.version));
         all
     }

@@ -13,7 +13,6 @@ use sparr_protocol::flag::Terms;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::record::Origin;
 use sparr_protocol::time::Timestamp;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Packed times count milliseconds from 2020-01-01T00:00:00Z on, for 34 years.
@@ -22,11 +21,10 @@ const PACKED_TIME_BITS: u32 = 40;
 
 /// Flags by subject.
 pub struct FlagSet {
-    filter: Filter,
-    parts: Box<[RwLock<Part>]>,
-    authors: Interned<Author>,
-    terms: Interned<Terms>,
-    subjects: AtomicUsize,
+    pub(super) filter: Filter,
+    pub(super) parts: Box<[RwLock<Part>]>,
+    pub(super) authors: Interned<Author>,
+    pub(super) terms: Interned<Terms>,
     /// Openings in flags.
     pub passes: Passes,
     /// Numbers that are one person.
@@ -39,9 +37,9 @@ pub struct FlagSet {
 
 /// Who entered a flag, and where its record lies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Author {
-    registrar: MemberName,
-    origin: Origin,
+pub(super) struct Author {
+    pub(super) registrar: MemberName,
+    pub(super) origin: Origin,
 }
 
 /// How many flags there are, by standing.
@@ -60,7 +58,6 @@ impl Default for FlagSet {
             parts: (0..1usize << PART_BITS).map(|_| RwLock::default()).collect(),
             authors: Interned::default(),
             terms: Interned::default(),
-            subjects: AtomicUsize::new(0),
             passes: Passes::default(),
             links: Links::default(),
             votes: Votes::default(),
@@ -133,7 +130,6 @@ impl FlagSet {
         };
         // Only now, and without the part's lock: a filter that is made anew reads all parts.
         if is_new {
-            self.subjects.fetch_add(1, Ordering::Relaxed);
             self.filter.insert(subject, |insert| self.for_each_subject(insert));
         }
     }
@@ -262,6 +258,43 @@ impl FlagSet {
             flags.sort_by_key(|(subject, flag)| (*subject, flag.registrar));
             flags.iter().for_each(|(subject, flag)| each(*subject, flag));
         }
+    }
+
+    /// A copy of one part: its packed flags, and the others.
+    pub(super) fn copy_of(&self, part: &RwLock<Part>) -> (Vec<Slot>, Vec<(Pseudonym, Flag)>) {
+        let part = part.read().unwrap_or_else(PoisonError::into_inner);
+        let whole = part.whole.iter().flat_map(|(subject, flags)| flags.iter().map(|flag| (*subject, *flag)));
+        (part.packed().copied().collect(), whole.collect())
+    }
+
+    /// Takes in packed flags that come in the order of their subjects, past the filter. `None` where one of them holds a
+    /// number that was not given out.
+    pub(super) fn load(&self, slots: &[Slot]) -> Option<()> {
+        let (authors, terms) = (self.authors.len(), self.terms.len());
+        let is_legal = |slot: &Slot| {
+            usize::from(u16::from_le_bytes(slot.author)) < authors
+                && usize::from(u16::from_le_bytes(slot.terms)) < terms
+        };
+        for slots in slots.chunk_by(|one, next| Self::index(one.subject()) == Self::index(next.subject())) {
+            if !slots.iter().all(is_legal) {
+                return None;
+            }
+            let Some(first) = slots.first() else { continue };
+            let mut part = self.part_mut(first.subject());
+            if part.is_empty() && slots.is_sorted_by_key(Slot::subject) {
+                part.load(slots);
+            } else {
+                slots.iter().for_each(|slot| part.insert(*slot));
+            }
+        }
+        Some(())
+    }
+
+    /// Makes the filter for what was loaded past it.
+    pub(crate) fn loaded(&self) {
+        let mut subjects = 0;
+        self.for_each_subject(&mut |_| subjects += 1);
+        self.filter.make(subjects, |insert| self.for_each_subject(insert));
     }
 
     /// How many there are at `now`.

@@ -46,6 +46,11 @@ impl Slot {
         self.author == EMPTY.author
     }
 
+    /// Whose it is.
+    pub(super) fn subject(&self) -> Pseudonym {
+        Pseudonym(self.subject)
+    }
+
     /// As it lies in a snapshot.
     pub(super) fn to_bytes(self) -> [u8; SLOT_BYTES] {
         let mut bytes = [0; SLOT_BYTES];
@@ -74,8 +79,8 @@ impl Slot {
 }
 
 /// Entries for each hundred places from which on a part grows, and to which it grows.
-const FULL_PERCENT: usize = 94;
-const GROWN_PERCENT: usize = 86;
+const FULL_PERCENT: usize = 95;
+const GROWN_PERCENT: usize = 89;
 
 /// Places after the last home, for entries that were pushed past it.
 const SPARE: usize = 8;
@@ -197,9 +202,9 @@ impl Part {
         self.slots.iter().filter(|slot| !slot.is_empty())
     }
 
-    /// Packed entries.
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Whether nothing is packed here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -245,7 +250,7 @@ mod tests {
                     (Some(at), _, true) => part.replace(at, slot(subject, author)),
                     (_, _, false) | (None, Some(_), true) => {}
                 }
-                prop_assert_eq!(part.len(), twin.len());
+                prop_assert_eq!(part.len, twin.len());
             }
             twin.sort_unstable();
             let mut held: Vec<_> = part.packed().map(|slot| (key(slot), slot.author[0])).collect();

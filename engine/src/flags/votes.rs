@@ -1,6 +1,7 @@
 //! What others say of a registrar's flag: requests to lift it, and the central organisation's two persons.
 
 use super::{Flag, Version};
+use crate::pack::pack_fields;
 use dashmap::DashMap;
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
 use sparr_protocol::record::RecordRef;
@@ -15,6 +16,8 @@ pub struct RaiseRef {
     /// Which raise: what is said of one says nothing of the next.
     pub raise: RecordRef,
 }
+
+pack_fields!(RaiseRef { subject, registrar, raise });
 
 /// What was said of raises, by whom.
 #[derive(Default)]
@@ -74,6 +77,11 @@ impl Votes {
         let mut all: Vec<_> = self.requests.iter().map(|one| (*one.key(), one.value().clone())).collect();
         all.sort_by_key(|(about, _)| *about);
         all
+    }
+
+    /// Every word of the central organisation's persons.
+    pub(crate) fn all_votes(&self) -> Vec<(RaiseRef, Vec<(Actor, Version)>)> {
+        self.overrides.iter().map(|one| (*one.key(), one.value().clone())).collect()
     }
 
     /// Every override, in order.

@@ -8,6 +8,7 @@ mod set;
 
 pub use set::{IndicatorSet, IndicatorSize};
 
+use crate::pack::pack_fields;
 use crate::version::Version;
 use sparr_protocol::ids::{Actor, MemberName};
 use sparr_protocol::indicator::{
@@ -66,6 +67,20 @@ pub struct Indicator {
     /// Members that have withdrawn it, in order: the registrar's word counts.
     pub withdrawn: Vec<MemberName>,
 }
+
+pack_fields!(Receipt { record, by, is_signed, reference, received_at, version });
+pack_fields!(Contest { by, version, due });
+pack_fields!(Indicator {
+    digest,
+    content,
+    drafted,
+    reported,
+    receipts,
+    shared,
+    confirmed,
+    contested,
+    withdrawn
+});
 
 /// What an indicator amounts to for one member at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -195,6 +195,20 @@ impl IndicatorSet {
         all
     }
 
+    /// Every indicator, in no order. None is held on to while the next one is asked for.
+    pub(crate) fn every(&self) -> impl Iterator<Item = Indicator> {
+        let ids: Vec<_> = self.by_id.iter().map(|entry| *entry.key()).collect();
+        ids.into_iter().filter_map(|id| self.of(id))
+    }
+
+    /// Takes in an indicator as a snapshot keeps it.
+    pub(crate) fn restore(&self, known: Indicator) {
+        if let Some(content) = &known.content {
+            self.index(known.digest.id(), content);
+        }
+        self.by_id.insert(known.digest.id(), known);
+    }
+
     /// How many there are for a member at `now`.
     pub fn size(&self, at: MemberName, now: Timestamp) -> IndicatorSize {
         let mut size = IndicatorSize::default();

@@ -138,6 +138,16 @@ impl Keyring {
         keys.into_iter().find(|key| key.id == key_id).map(|key| key.content_digest(content))
     }
 
+    /// What tells these keys from others, and nothing about them.
+    pub fn fingerprints(&self) -> Vec<[u8; 16]> {
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        let fingerprint = |key: &NetworkKey| {
+            let digest = self.content_digest(key.id, b"which key is this").unwrap_or_default();
+            std::array::from_fn(|at| digest[at])
+        };
+        keys.map(fingerprint).collect()
+    }
+
     /// The pseudonyms under which a value may be stored: current first.
     pub fn live(&self, kind: ValueKind, canonical: &[u8]) -> LivePseudonyms {
         let previous = self.previous.as_ref().map(|key| (key.id, key.pseudonym(kind, canonical)));
