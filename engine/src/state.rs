@@ -20,7 +20,7 @@ use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::Position;
 use sparr_protocol::time::{Date, Timestamp};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The time as the shell's clock gives it.
@@ -117,7 +117,7 @@ pub struct State {
     clock: EngineClock,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
-    epoch: u32,
+    epoch: AtomicU32,
     applied: AtomicU64,
     ready: AtomicBool,
     draining: AtomicBool,
@@ -165,7 +165,7 @@ impl State {
             clock: config.clock,
             rules: ArcSwapOption::empty(),
             engine: config.engine,
-            epoch: config.epoch,
+            epoch: AtomicU32::new(config.epoch),
             applied: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -234,7 +234,13 @@ impl State {
 
     /// Where in the journal this engine stands.
     pub fn position(&self) -> Position {
-        Position { engine: self.engine, epoch: self.epoch, index: self.applied.load(Ordering::Acquire) }
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        Position { engine: self.engine, epoch, index: self.applied.load(Ordering::Acquire) }
+    }
+
+    /// Goes on in another epoch: the journal failed and was read again.
+    pub fn begin_epoch(&self, epoch: u32) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// Goes on from where a snapshot ends.

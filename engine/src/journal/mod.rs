@@ -75,6 +75,11 @@ impl Chain {
         Sealed { record, bytes, digest }
     }
 
+    /// Whose chain it is, in which epoch.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
     /// What the next record will follow.
     pub fn head(&self) -> Head {
         self.head

@@ -15,7 +15,7 @@ use sparr_protocol::exchange::{OperationKind, Refusal};
 use sparr_protocol::ids::RuleSetDigest;
 use sparr_protocol::response::{AuthorisationResponse, Why};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Longest time that a histogram tells apart: 10 s. What is longer counts as that.
@@ -223,6 +223,27 @@ impl Rejected {
     }
 }
 
+/// What the journal takes in. The number is the metric's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalState {
+    /// Every change.
+    Open = 0,
+    /// Lifts and what else may use the reserve: the disk is full.
+    Full = 1,
+    /// Nothing, until the file was read again.
+    Failed = 2,
+}
+
+impl JournalState {
+    fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Open,
+            1 => Self::Full,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// Everything that is counted, of all workers.
 #[derive(Default)]
 pub struct Metrics {
@@ -232,6 +253,7 @@ pub struct Metrics {
     commits: Mutex<Option<Histogram<u64>>>,
     records: AtomicU64,
     journal_failures: AtomicU64,
+    journal_state: AtomicU8,
     reloads: AtomicU64,
     reload_failures: AtomicU64,
     last_reload_failed: std::sync::atomic::AtomicBool,
@@ -282,11 +304,17 @@ impl Metrics {
     /// Notes that the journal could not be written.
     pub fn journal_failed(&self) {
         self.journal_failures.fetch_add(1, Ordering::Relaxed);
+        self.journal_is(JournalState::Failed);
     }
 
-    /// Whether the journal has failed: changes are refused until a restart.
-    pub fn journal_has_failed(&self) -> bool {
-        self.journal_failures.load(Ordering::Relaxed) > 0
+    /// Notes what the journal takes in, and gives back what it was before.
+    pub fn journal_is(&self, state: JournalState) -> JournalState {
+        JournalState::of(self.journal_state.swap(state as u8, Ordering::Relaxed))
+    }
+
+    /// What the journal takes in.
+    pub fn journal_state(&self) -> JournalState {
+        JournalState::of(self.journal_state.load(Ordering::Relaxed))
     }
 
     /// Notes a reload of rules or certificates.

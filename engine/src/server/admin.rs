@@ -2,7 +2,7 @@
 
 use super::clock;
 use super::reload::{Cause, Reloader};
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, JournalState, Metrics};
 use crate::state::State;
 use axum::Router;
 use axum::extract::{RawQuery, State as Shared};
@@ -83,7 +83,7 @@ fn checks(admin: &Admin) -> [(&'static str, bool); 4] {
         ("state", admin.state.is_ready()),
         ("accepting", !admin.state.is_draining()),
         ("rules", admin.state.rules().is_some()),
-        ("journal", !admin.metrics.journal_has_failed()),
+        ("journal", admin.metrics.journal_state() != JournalState::Failed),
     ]
 }
 

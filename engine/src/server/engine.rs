@@ -14,6 +14,7 @@ use crate::limits::PASS_MS_MAX;
 use crate::metrics::Metrics;
 use crate::request::ValueKind;
 use crate::state::{EngineClock, State, StateConfig};
+use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use quinn::ServerConfig;
 use rustls::RootCertStore;
@@ -105,7 +106,7 @@ impl Engine {
         let server_config_now = server_config(&credentials(&config)?).map_err(StartError::Certificates)?;
 
         let journal_file = config.data_dir.join("journal.redb");
-        let store = Store::open(&journal_file)?;
+        let store = Store::open_reserving(&journal_file, config.journal_reserve_bytes)?;
         let epoch = journal::guarded(&journal_file, || store.begin_epoch(clock::now()))?;
         let clock_of_engine = match config.clock {
             ClockKind::Wall => EngineClock::Wall { began: clock::now() },
@@ -166,9 +167,10 @@ impl Engine {
             .map_err(io_error(format!("data plane {}", config.listen)))?;
         let listen = sockets[0].local_addr().map_err(io_error("data plane"))?;
 
+        let sharing = Arc::new(ArcSwap::from_pointee(config.sharing.clone()));
         let endpoint = endpoint_config(signing_key.reset_key());
         let (journal_handle, journal_thread) =
-            journal::start(opened, signing_key, config.sharing.clone(), state.clone(), metrics.clone())
+            journal::start(opened, signing_key, sharing.clone(), state.clone(), metrics.clone())
                 .map_err(io_error("journal"))?;
         let shared = Arc::new(Shared {
             state: state.clone(),

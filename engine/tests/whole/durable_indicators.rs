@@ -1,14 +1,16 @@
 //! An acknowledged indicator is never lost when the process dies at any instant, and no other appears.
 
 use crate::exchange::done;
-use crate::support::{EngineProcess, shipped_rules};
+use crate::sim_disk::Random;
+use crate::support::{EngineProcess, seed, shipped_rules, until_gone};
 use sparr_protocol::client::Client;
 use sparr_protocol::exchange::{ExchangeRequest, IndicatorOperation, Operation, Said};
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::indicator::{ClassName, Grade, IndicatorKind};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const LIVES: u64 = 3;
 const DRAFTS_PER_LIFE: u64 = 400;
@@ -28,11 +30,14 @@ fn draft(number: u64) -> ExchangeRequest {
 }
 
 /// Drafts one after the other until the engine is gone; what was acknowledged is noted at once.
-fn draft_until_killed(engine: &EngineProcess, from: u64, acknowledged: &Arc<Mutex<HashSet<String>>>) {
-    let (config, acknowledged) = (engine.client("analyst"), acknowledged.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    runtime.block_on(async move {
-        let Ok(client) = Client::connect(config).await else { return };
+fn draft_until_killed(
+    engine: &EngineProcess,
+    from: u64,
+    acknowledged: &Mutex<HashSet<String>>,
+    gone: &Notify,
+) {
+    until_gone(gone, async {
+        let Ok(client) = Client::connect(engine.client("analyst")).await else { return };
         for number in from..from + DRAFTS_PER_LIFE {
             match client.exchange(&draft(number)).await.as_deref() {
                 Ok([answer]) => match answer.said {
@@ -51,16 +56,17 @@ fn draft_until_killed(engine: &EngineProcess, from: u64, acknowledged: &Arc<Mute
 fn every_acknowledged_indicator_survives_kill_9_and_no_other_appears() {
     let folder = tempfile::tempdir().expect("folder");
     let rules = shipped_rules().display().to_string();
-    let acknowledged = Arc::new(Mutex::new(HashSet::new()));
-    let seed = std::env::var("SPARR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122u64);
-    let mut random = seed;
+    let acknowledged = Mutex::new(HashSet::new());
+    let seed = seed();
+    let mut random = Random(seed);
     for life in 0..LIVES {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let engine = EngineProcess::start_in(folder.path(), &["--rules", &rules]);
-        let after = Duration::from_micros((random >> 33) % 60_000);
+        let gone = Notify::new();
+        let after = Duration::from_micros(random.below(60_000) as u64);
         let before = acknowledged.lock().expect("whole").len();
+        let from = life * DRAFTS_PER_LIFE;
         std::thread::scope(|scope| {
-            let drafting = scope.spawn(|| draft_until_killed(&engine, life * DRAFTS_PER_LIFE, &acknowledged));
+            let drafting = scope.spawn(|| draft_until_killed(&engine, from, &acknowledged, &gone));
             // A loaded machine connects late: the kill comes some time after the first acknowledgement.
             for _ in 0..1_000 {
                 if acknowledged.lock().expect("whole").len() > before {
@@ -70,6 +76,7 @@ fn every_acknowledged_indicator_survives_kill_9_and_no_other_appears() {
             }
             std::thread::sleep(after);
             engine.signal("KILL");
+            gone.notify_one();
             drafting.join().expect("it ends with the engine");
         });
         engine.kill();
@@ -82,7 +89,7 @@ fn every_acknowledged_indicator_survives_kill_9_and_no_other_appears() {
         .iter()
         .map(|one| one["id"].as_str().expect("an id").to_owned())
         .collect();
-    let acknowledged = acknowledged.lock().expect("whole").clone();
+    let acknowledged = acknowledged.into_inner().expect("whole");
     let lost: Vec<_> = acknowledged.difference(&present).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}; replay with SPARR_SEED={seed}");
     assert!(!acknowledged.is_empty());

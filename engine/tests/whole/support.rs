@@ -258,3 +258,31 @@ pub(crate) fn send_raw(config: &ClientConfig, bytes: &[u8]) -> Vec<Answer> {
         answers
     })
 }
+
+/// A size of a test: small in every run, large with `SPARR_TIER=1`.
+pub(crate) fn of_tier(always: u64, nightly: u64) -> u64 {
+    match std::env::var("SPARR_TIER").as_deref() {
+        Ok("1") => nightly,
+        Ok(_) | Err(_) => always,
+    }
+}
+
+/// The seed of random choices: `SPARR_SEED`, or one that is always the same.
+pub(crate) fn seed() -> u64 {
+    std::env::var("SPARR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122)
+}
+
+/// Does something with an engine until it is done, or until `gone` says that the engine was killed and what it had sent
+/// has arrived: nothing waits for a dead engine's answers.
+pub(crate) fn until_gone(gone: &tokio::sync::Notify, work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        tokio::select! {
+            () = work => {}
+            () = async {
+                gone.notified().await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            } => {}
+        }
+    });
+}

@@ -83,7 +83,8 @@ codes! {
         UntilInPast = 6 "until_in_past",
         /// The end lies further ahead than a flag may last.
         UntilTooFar = 7 "until_too_far",
-        /// The journal could not make the record durable: nothing was changed.
+        /// The journal could not say that the record is durable. Whether it is shows when the same operation is sent
+        /// again under its id, once the journal is well.
         JournalFailed = 8 "journal_failed",
         /// The engine has not yet read all of its state, or is shutting down.
         NotReady = 9 "not_ready",
@@ -149,6 +150,9 @@ codes! {
         SamePerson = 39 "same_person",
         /// A text that people will read names somebody: a number, an address, a card.
         PersonalInText = 40 "personal_in_text",
+        /// The disk is full: what protects nobody less is still taken in from a reserve (lifts, passes, withdrawals,
+        /// suspensions), everything else is refused until there is room again.
+        LogFull = 41 "log_full",
     }
 
     /// Where a flag stands.

@@ -2,8 +2,8 @@
 
 use super::required::REQUIRED;
 use super::{
-    ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, KIND, LIFT_COOLING_OFF_HOURS, LISTEN, LOOKUPS_PER_DAY_MAX,
-    RULES_DIR, SCREENED_PEOPLE_ALARM,
+    ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS, LISTEN,
+    LOOKUPS_PER_DAY_MAX, RULES_DIR, SCREENED_PEOPLE_ALARM,
 };
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
 
@@ -95,6 +95,12 @@ const KEYS: &[Key] = &[
         name: "screened_people_alarm",
         value: || SCREENED_PEOPLE_ALARM.to_string(),
         meaning: "Different people screened in a day from which on there is an alarm in the log. Screening never stops for it.",
+    },
+    Key {
+        name: "journal_reserve_mib",
+        value: || JOURNAL_RESERVE_MIB.to_string(),
+        meaning: "Mebibytes kept back beside the journal. When the disk is full, raises are refused (log_full) and lifts,\n\
+                  passes and withdrawals are written from here; 8 hold tens of thousands of them.",
     },
     Key {
         name: "drain_seconds",

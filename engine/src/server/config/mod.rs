@@ -12,6 +12,7 @@ pub use keys::commented_defaults;
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
 use crate::policy::{Policy, Sharing};
+use crate::server::journal::TRANSACTION_BYTES_MAX;
 use serde::Deserialize;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::member::MemberKind;
@@ -52,6 +53,7 @@ struct Written {
     lookups_per_day_max: Option<usize>,
     honey_numbers: Option<PathBuf>,
     screened_people_alarm: Option<u64>,
+    journal_reserve_mib: Option<u64>,
     #[serde(default)]
     tls: WrittenTls,
     #[serde(default)]
@@ -182,6 +184,8 @@ pub struct EngineConfig {
     pub lookups_per_day_max: usize,
     /// Different people screened in a day from which on there is an alarm. Screening goes on.
     pub screened_people_alarm: u64,
+    /// Kept back on the disk for lifts and the like when it is full, bytes.
+    pub journal_reserve_bytes: u64,
     /// File of numbers that nobody was ever given.
     pub honey_numbers: Option<PathBuf>,
 }
@@ -273,6 +277,13 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         some => some,
     };
     let hours = written.lift_cooling_off_hours.unwrap_or(if dev { 0 } else { LIFT_COOLING_OFF_HOURS });
+    let reserve_mib = match written.journal_reserve_mib {
+        None => Ok(if dev { JOURNAL_RESERVE_MIB_MIN } else { JOURNAL_RESERVE_MIB }),
+        Some(mib @ JOURNAL_RESERVE_MIB_MIN..=JOURNAL_RESERVE_MIB_MAX) => Ok(mib),
+        Some(mib) => Err(format!(
+            "journal_reserve_mib: {mib} is not {JOURNAL_RESERVE_MIB_MIN} to {JOURNAL_RESERVE_MIB_MAX}"
+        )),
+    };
     let kind = exchange::kind("kind", written.kind.as_deref().unwrap_or(KIND.name()));
     let members = exchange::members(written.members, dev);
     let sharing = exchange::sharing(written.legal_basis, dev);
@@ -289,13 +300,13 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
     let exchange = (kind, members, sharing);
-    let said = (clock, activation, verify_unavailable);
+    let said = (clock, activation, verify_unavailable, reserve_mib.map_err(&mut take));
     match (member, listen, admin, said, required, tls, exchange) {
         (
             Ok(member),
             Ok(listen),
             Ok(admin),
-            (Ok(clock), Ok(activation), Ok(verify_unavailable)),
+            (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
             Ok(required),
             Ok(tls),
             (Ok(kind), Ok(mut members), Ok(sharing)),
@@ -321,6 +332,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 members,
                 sharing,
                 screened_people_alarm: written.screened_people_alarm.unwrap_or(SCREENED_PEOPLE_ALARM),
+                journal_reserve_bytes: reserve_mib << 20,
                 honey_numbers: written.honey_numbers,
                 lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
             })
@@ -333,6 +345,11 @@ const KIND: MemberKind = MemberKind::PaymentProvider;
 const LOOKUPS_PER_DAY_MAX: usize = 5_000;
 const SCREENED_PEOPLE_ALARM: u64 = 1_000_000;
 const ENGINE: u16 = 1;
+const JOURNAL_RESERVE_MIB: u64 = 64;
+/// Two transactions of the largest size fit.
+const JOURNAL_RESERVE_MIB_MIN: u64 = 8;
+const JOURNAL_RESERVE_MIB_MAX: u64 = 1 << 20;
+const _: () = assert!(JOURNAL_RESERVE_MIB_MIN << 20 >= 2 * TRANSACTION_BYTES_MAX);
 const LIFT_COOLING_OFF_HOURS: u32 = 24;
 const DRAIN_SECONDS: u64 = 5;
 

@@ -178,6 +178,30 @@ pub(super) enum Touched {
 }
 
 impl Intent {
+    /// Whether it is taken in from the reserve when the disk is full: it ends or opens a protection that stands in a
+    /// person's way, or stops somebody who should be stopped.
+    pub(super) fn may_use_reserve(&self) -> bool {
+        match self {
+            Self::Lift { .. }
+            | Self::Pass { .. }
+            | Self::Override { .. }
+            | Self::Withdraw { .. }
+            | Self::Suspend { .. } => true,
+            Self::Raise { .. }
+            | Self::Extend { .. }
+            | Self::LiftRequest { .. }
+            | Self::Link { .. }
+            | Self::Draft { .. }
+            | Self::Report(_)
+            | Self::Receipt { .. }
+            | Self::Share(_)
+            | Self::Confirm { .. }
+            | Self::Contest { .. }
+            | Self::Admit { .. }
+            | Self::RotateKey { .. } => false,
+        }
+    }
+
     /// What it is about.
     pub(super) fn touches(&self) -> Vec<Touched> {
         let subject = |live: &LivePseudonyms| live.iter().map(|(_, one)| Touched::Subject(one)).collect();

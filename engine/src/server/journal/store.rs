@@ -6,6 +6,7 @@
 //! | `commits` | the same, of the commit's last record | the commit and its signature |
 //! | `meta` | name | `format`, `epoch` |
 
+use super::disk::{Disk, FileDisk, Room};
 use crate::journal::{ChainError, ChainReader, Sealed};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use sparr_protocol::ids::MemberName;
@@ -53,6 +54,12 @@ pub enum StoreError {
         /// What redb said.
         what: String,
     },
+    /// It was closed after a failure and could not be opened again.
+    #[error("journal: closed after a failure")]
+    Closed,
+    /// What was acknowledged is not in it any more.
+    #[error("journal: the last record that was acknowledged is not there any more")]
+    Rewound,
     /// Another process has it open.
     #[error("journal: another engine is using this data folder")]
     InUse,
@@ -78,6 +85,14 @@ pub enum StoreError {
 /// Turns redb's many errors into one.
 fn storage(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Storage(error.into())
+}
+
+impl StoreError {
+    /// Whether it is that the disk is full.
+    pub(super) fn is_full(&self) -> bool {
+        let Self::Storage(redb::Error::Io(error)) = self else { return false };
+        matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    }
 }
 
 /// Runs what reads a file that may be damaged: redb answers some damage by a panic (seen with a page of zeros).
@@ -116,19 +131,26 @@ fn place(key: &[u8]) -> Option<(Origin, u64)> {
 
 /// The journal's file.
 pub struct Store {
-    database: Database,
+    disk: Box<dyn Disk>,
+    database: Option<Database>,
 }
 
 impl Store {
-    /// Opens the file, or makes it in a folder that never had one. After an unclean stop redb checks the whole of it
-    /// here.
+    /// Opens the file, or makes it in a folder that never had one, without a reserve. After an unclean stop redb checks
+    /// the whole of it here.
     pub fn open(file: &Path) -> Result<Self, StoreError> {
+        Self::open_reserving(file, 0)
+    }
+
+    /// The same, with so many bytes kept back beside it for what must be written when the disk is full.
+    pub fn open_reserving(file: &Path, reserve_bytes: u64) -> Result<Self, StoreError> {
         let marker = file.with_extension("made");
         let is_empty = std::fs::metadata(file).map_or(true, |file| file.len() == 0);
         if is_empty && marker.exists() {
             return Err(StoreError::Lost { file: file.to_owned(), marker });
         }
-        let store = guarded(file, || Self::create(file))?;
+        let disk = FileDisk::new(file.to_owned(), reserve_bytes).map_err(redb::Error::Io)?;
+        let store = guarded(file, || Self::on(Box::new(disk)))?;
         if !marker.exists() {
             let note = "This folder has a journal. Without it every flag is lost: see journal.redb.\n";
             std::fs::write(&marker, note).map_err(redb::Error::Io)?;
@@ -136,11 +158,37 @@ impl Store {
         Ok(store)
     }
 
-    fn create(file: &Path) -> Result<Self, StoreError> {
-        let database = Database::create(file).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
-            other => storage(other),
-        })?;
+    /// Opens what lies on a disk, or makes it there.
+    pub fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
+        let database = Some(Self::prepared(disk.open()?)?);
+        Ok(Self { disk, database })
+    }
+
+    /// Closes it, whatever state it is in.
+    pub fn close(&mut self) {
+        let database = self.database.take();
+        // It is being closed because it failed: that it also fails to close says nothing new.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+
+    /// Opens it again after a failure: what it holds from here on is what the disk holds.
+    pub fn reopen(&mut self) -> Result<(), StoreError> {
+        self.close();
+        self.database = Some(Self::prepared(self.disk.open()?)?);
+        Ok(())
+    }
+
+    /// How much may be written.
+    pub fn room(&self) -> Room {
+        self.disk.room()
+    }
+
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or(StoreError::Closed)
+    }
+
+    /// A database whose tables are there and of this version.
+    fn prepared(database: Database) -> Result<Database, StoreError> {
         let write = database.begin_write().map_err(storage)?;
         {
             let mut meta = write.open_table(META).map_err(storage)?;
@@ -154,13 +202,13 @@ impl Store {
             write.open_table(COMMITS).map_err(storage)?;
         }
         write.commit().map_err(storage)?;
-        Ok(Self { database })
+        Ok(database)
     }
 
     /// Begins a new epoch of this engine and makes it durable: later than every one before, whatever the clock says,
     /// and never one that a restored copy of this file could have given out.
     pub fn begin_epoch(&self, clock: Timestamp) -> Result<u32, StoreError> {
-        let write = self.database.begin_write().map_err(storage)?;
+        let write = self.database()?.begin_write().map_err(storage)?;
         let epoch = {
             let mut meta = write.open_table(META).map_err(storage)?;
             let last = meta.get("epoch").map_err(storage)?.map_or(0, |epoch| epoch.value());
@@ -180,7 +228,7 @@ impl Store {
         engine: u16,
         mut each: impl FnMut(Sealed) -> Result<(), StoreError>,
     ) -> Result<ChainReader, StoreError> {
-        let read = self.database.begin_read().map_err(storage)?;
+        let read = self.database()?.begin_read().map_err(storage)?;
         let records = read.open_table(RECORDS).map_err(storage)?;
         let (mut own, mut reader, mut of) = (ChainReader::default(), ChainReader::default(), None);
         for entry in records.range::<&[u8]>(..).map_err(storage)? {
@@ -202,7 +250,7 @@ impl Store {
 
     /// Makes records and the commit over them durable, all or none.
     pub fn append(&self, records: &[Sealed], commit: &Commit) -> Result<(), StoreError> {
-        let mut write = self.database.begin_write().map_err(storage)?;
+        let mut write = self.database()?.begin_write().map_err(storage)?;
         write.set_durability(Durability::Immediate).map_err(storage)?;
         {
             let mut table = write.open_table(RECORDS).map_err(storage)?;
@@ -219,7 +267,7 @@ impl Store {
 
     /// Every stored commit, in order of origin and sequence.
     pub fn commits(&self) -> Result<Vec<Commit>, StoreError> {
-        let read = self.database.begin_read().map_err(storage)?;
+        let read = self.database()?.begin_read().map_err(storage)?;
         let table = read.open_table(COMMITS).map_err(storage)?;
         let mut commits = Vec::new();
         for entry in table.range::<&[u8]>(..).map_err(storage)? {
