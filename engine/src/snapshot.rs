@@ -6,11 +6,11 @@
 
 use crate::flags::snapshot::each;
 use crate::indicators::Indicator;
+use crate::journal::JournalHead;
 use crate::members::MemberRecords;
 use crate::pack::{Pack, pack_fields};
 use crate::state::State;
 use sparr_protocol::ids::MemberName;
-use sparr_protocol::record::{Origin, RecordDigest};
 use std::io;
 
 /// Version of what is written. It changes whenever a record is folded in another way, too: an older snapshot is then
@@ -71,19 +71,6 @@ impl Section {
     }
 }
 
-/// Up to where a journal is in a snapshot: the last record of one member's engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JournalHead {
-    /// Whose, in which of its lives.
-    pub origin: Origin,
-    /// Number of its last record.
-    pub sequence: u64,
-    /// Digest of that record: a snapshot of another history is noticed.
-    pub digest: RecordDigest,
-    /// Its stamp.
-    pub stamp: u64,
-}
-
 /// What a snapshot is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotHead {
@@ -99,7 +86,6 @@ pub struct SnapshotHead {
     pub journals: Vec<JournalHead>,
 }
 
-pack_fields!(JournalHead { origin, sequence, digest, stamp });
 pack_fields!(SnapshotHead { version, member, keys, applied, journals });
 
 /// A block holds something that was never written.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
 use sparr_protocol::flag::{Methods, Scope};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// Times around the base of packed times: half of the entries are packed, half are whole.
 const BASE_MS: i64 = PACKED_TIMES_FROM_MS - 25;

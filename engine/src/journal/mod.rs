@@ -4,7 +4,8 @@
 //! body before it. Stamps are hybrid: the clock's milliseconds, or one more than the highest stamp seen, so that
 //! they rise even where clocks do not.
 
-use sparr_protocol::ids::{Actor, RequestId};
+use crate::pack::pack_fields;
+use sparr_protocol::ids::{Actor, MemberName, RequestId};
 use sparr_protocol::record::{Commit, Origin, Payload, Record, RecordDigest, RecordError};
 use sparr_protocol::time::Timestamp;
 
@@ -32,6 +33,21 @@ pub struct Head {
     /// Digest of the last record; zeros before the very first.
     pub digest: RecordDigest,
 }
+
+/// Up to where a journal is known: the last record of one member's engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalHead {
+    /// Whose, in which of its lives.
+    pub origin: Origin,
+    /// Number of its last record.
+    pub sequence: u64,
+    /// Digest of that record: another history is noticed.
+    pub digest: RecordDigest,
+    /// Its stamp.
+    pub stamp: u64,
+}
+
+pack_fields!(JournalHead { origin, sequence, digest, stamp });
 
 /// The chain of one origin, for writing.
 #[derive(Clone, Debug)]
@@ -85,6 +101,17 @@ impl Chain {
         self.head
     }
 
+    /// Up to where it is written; `None` before the first record of this epoch.
+    pub fn journal_head(&self) -> Option<JournalHead> {
+        let Head { sequence, digest } = self.head;
+        (sequence > 0).then_some(JournalHead {
+            origin: self.origin,
+            sequence,
+            digest,
+            stamp: self.highest_stamp,
+        })
+    }
+
     /// The commit over everything after `first_sequence`, without its signature.
     pub fn commit(&self, first_sequence: u64, signing_key: u32) -> Commit {
         Commit {
@@ -117,6 +144,14 @@ pub enum ChainError {
         /// Epoch of the place.
         epoch: u32,
         /// Sequence of the place.
+        sequence: u64,
+    },
+    /// Records that were committed are not there.
+    #[error("it ends before record {sequence} of epoch {epoch}, which was committed")]
+    Ends {
+        /// Epoch of the last commit.
+        epoch: u32,
+        /// Last record of that commit.
         sequence: u64,
     },
     /// A record is missing, or does not follow the one before it.
@@ -165,6 +200,23 @@ impl ChainReader {
         Ok(Sealed { record, bytes: bytes.to_vec(), digest })
     }
 
+    /// Reads on where a journal is known up to.
+    pub fn after(head: &JournalHead) -> Self {
+        let JournalHead { origin, sequence, digest, stamp } = *head;
+        Self { last: Some((origin.epoch, Head { sequence, digest })), highest_stamp: stamp }
+    }
+
+    /// Up to where the journal of this member's engine was read, if there is anything.
+    pub fn head(&self, member: MemberName, engine: u16) -> Option<JournalHead> {
+        let (epoch, Head { sequence, digest }) = self.last?;
+        Some(JournalHead {
+            origin: Origin { member, engine, epoch },
+            sequence,
+            digest,
+            stamp: self.highest_stamp,
+        })
+    }
+
     /// Epoch of the last record, if there was one.
     pub fn last_epoch(&self) -> Option<u32> {
         self.last.map(|(epoch, _)| epoch)
@@ -185,7 +237,6 @@ impl ChainReader {
 mod tests {
     use super::*;
     use sparr_protocol::codes::Role;
-    use sparr_protocol::ids::MemberName;
 
     fn origin(epoch: u32) -> Origin {
         Origin { member: MemberName::parse("bank-1").expect("legal"), engine: 1, epoch }

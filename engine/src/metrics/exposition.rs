@@ -53,6 +53,7 @@ metrics! {
     RECORDS = "sparr_journal_records_total" "Records that this engine has made durable";
     FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
     JOURNAL_FAILURES = "sparr_journal_failures_total" "Commits that failed";
+    SNAPSHOTS = "sparr_snapshots_total" "Snapshots of the journal's state, by result: written, failed";
     JOURNAL_STATE = "sparr_journal_state" "What the journal takes in: 0 everything, 1 lifts and the like (the disk is full), 2 nothing until it was read again";
     VELOCITY_KEYS = "sparr_velocity_keys" "Live velocity keys";
     VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys";
@@ -246,6 +247,11 @@ impl Exposition {
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
         page.counter(&RECORDS, count(&self.metrics.records))?;
         page.counter(&JOURNAL_FAILURES, count(&self.metrics.journal_failures))?;
+        let result = |name, counter: &std::sync::atomic::AtomicU64| {
+            (label("result", name), counter.load(Ordering::Relaxed))
+        };
+        let (written, failed) = (&self.metrics.snapshots, &self.metrics.snapshot_failures);
+        page.counter(&SNAPSHOTS, [result("written", written), result("failed", failed)])?;
         let state = f64::from(self.metrics.journal_state() as u8);
         page.gauge(&JOURNAL_STATE, [(Labels::new(), state)])?;
         let commits = lock(&self.metrics.commits);

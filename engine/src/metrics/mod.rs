@@ -253,6 +253,8 @@ pub struct Metrics {
     commits: Mutex<Option<Histogram<u64>>>,
     records: AtomicU64,
     journal_failures: AtomicU64,
+    snapshots: AtomicU64,
+    snapshot_failures: AtomicU64,
     journal_state: AtomicU8,
     reloads: AtomicU64,
     reload_failures: AtomicU64,
@@ -299,6 +301,12 @@ impl Metrics {
     pub fn journal_committed(&self, took_ns: u64, records: usize) {
         lock(&self.commits).get_or_insert_with(nanoseconds).saturating_record(took_ns);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that a snapshot was written, or could not be.
+    pub fn snapshot_written(&self, succeeded: bool) {
+        let counter = if succeeded { &self.snapshots } else { &self.snapshot_failures };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes that the journal could not be written.

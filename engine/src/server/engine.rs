@@ -2,7 +2,7 @@
 
 use super::admin::{self, Admin};
 use super::config::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
-use super::journal::{self, Store, StoreError};
+use super::journal::{self, JournalFolder, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
 use super::lookups::Lookups;
 use super::reload::{Cause, Reloader, Report};
@@ -25,6 +25,7 @@ use sparr_protocol::codes::Role;
 use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::member::MemberKind;
+use sparr_protocol::record::Origin;
 use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -135,11 +136,14 @@ impl Engine {
         if let Some(file) = &config.honey_numbers {
             state.lay_out_honey(honey_numbers(file, &state)?);
         }
+        let metrics = Arc::new(Metrics::default());
         let opened = journal::guarded(&journal_file, || {
-            journal::open(store, config.member, config.engine, epoch, &state)
+            let folder =
+                JournalFolder { data_dir: &config.data_dir, snapshot_records: config.snapshot_records };
+            let origin = Origin { member: config.member, engine: config.engine, epoch };
+            journal::open(store, folder, origin, &state, &metrics)
         })?;
 
-        let metrics = Arc::new(Metrics::default());
         let rule_store = RuleStore::open(&config.data_dir).map_err(io_error("folder of rule sets"))?;
         let reloader = Arc::new(Reloader::new(
             config.rules.clone(),

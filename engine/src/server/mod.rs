@@ -17,6 +17,7 @@ mod page;
 mod reload;
 mod rule_store;
 pub(crate) mod shipped;
+pub mod snapshots;
 pub mod sources;
 pub mod transport;
 pub mod verify;

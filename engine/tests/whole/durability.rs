@@ -168,7 +168,7 @@ fn a_repeated_operation_changes_nothing_and_its_id_is_not_used_twice() {
 }
 
 /// Starts an engine in a folder whose journal may be damaged: how many flags it has, or how it refused.
-fn flags_or_refusal(data_dir: &std::path::Path) -> Result<usize, String> {
+pub(crate) fn flags_or_refusal(data_dir: &std::path::Path) -> Result<usize, String> {
     let mut engine = crate::support::sparr()
         .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"])
         .arg(data_dir)

@@ -8,7 +8,7 @@ use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::metrics::{JournalState, Metrics};
 use sparr_engine::policy::{Policy, Required, Sharing};
 use sparr_engine::request::{Keyring, LivePseudonyms, NetworkKey, ValueKind};
-use sparr_engine::server::journal::{self, By, Intent, JournalHandle, Store};
+use sparr_engine::server::journal::{self, By, Intent, JournalFolder, JournalHandle, Store};
 use sparr_engine::server::keys::SigningKey;
 use sparr_engine::state::{EngineClock, State, StateConfig};
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
@@ -16,6 +16,7 @@ use sparr_protocol::exchange::{Refusal, Said};
 use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, RequestId};
 use sparr_protocol::member::MemberKind;
+use sparr_protocol::record::Origin;
 use sparr_protocol::testing::skipped;
 use sparr_protocol::time::Timestamp;
 use std::fs::File;
@@ -58,8 +59,10 @@ impl Journal {
         }));
         state.members.configure(member(), MemberKind::Bank, [0; 32]);
         let epoch = store.begin_epoch(Timestamp::from_ms(1_700_000_000_000)).expect("a new epoch");
-        let opened = journal::open(store, member(), 1, epoch, &state).expect("readable");
         let metrics = Arc::new(Metrics::default());
+        let folder = JournalFolder { data_dir: keys.path(), snapshot_records: 5 };
+        let origin = Origin { member: member(), engine: 1, epoch };
+        let opened = journal::open(store, folder, origin, &state, &metrics).expect("readable");
         let key = SigningKey::load(keys.path()).expect("a key");
         let sharing = Arc::new(ArcSwap::from_pointee(Sharing::default()));
         let (handle, thread) =

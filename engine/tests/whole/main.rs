@@ -25,6 +25,7 @@ mod required;
 mod rule_commands;
 mod rule_sets;
 mod sim_disk;
+mod snapshots;
 mod stopping;
 mod support;
 mod tidy;

@@ -16,13 +16,13 @@ use sparr_protocol::time::Timestamp;
 use std::collections::HashSet;
 
 const RECORDS: usize = 10_000;
-const NOW: Timestamp = Timestamp::from_ms(1_795_348_800_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_ms(1_795_348_800_000);
 
-fn member(name: &str) -> MemberName {
+pub(crate) fn member(name: &str) -> MemberName {
     MemberName::parse(name).expect("legal")
 }
 
-fn state() -> State {
+pub(crate) fn state() -> State {
     State::new(StateConfig {
         keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
         policy: Policy {
@@ -49,7 +49,7 @@ impl Random {
 }
 
 /// Records of every kind by four members, over few people and few indicators, so that they meet.
-fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
+pub(crate) fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
     let keys = state();
     let mut random = Random(seed);
     let members = ["bank-1", "bank-2", "police", "centre"].map(member);
@@ -184,7 +184,7 @@ fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
     history
 }
 
-fn fold(records: impl Iterator<Item = (Record, RecordDigest)>) -> ([u8; 32], usize) {
+pub(crate) fn fold(records: impl Iterator<Item = (Record, RecordDigest)>) -> ([u8; 32], usize) {
     let state = state();
     records.for_each(|(record, digest)| state.apply(&record, digest).expect("understood"));
     let shared = state.stores.indicators.size(member("bank-1"), NOW).shared;

@@ -3,7 +3,7 @@
 use super::required::REQUIRED;
 use super::{
     ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS, LISTEN,
-    LOOKUPS_PER_DAY_MAX, RULES_DIR, SCREENED_PEOPLE_ALARM,
+    LOOKUPS_PER_DAY_MAX, RULES_DIR, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
 };
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
 
@@ -101,6 +101,12 @@ const KEYS: &[Key] = &[
         value: || JOURNAL_RESERVE_MIB.to_string(),
         meaning: "Mebibytes kept back beside the journal. When the disk is full, raises are refused (log_full) and lifts,\n\
                   passes and withdrawals are written from here; 8 hold tens of thousands of them.",
+    },
+    Key {
+        name: "snapshot_records",
+        value: || SNAPSHOT_RECORDS.to_string(),
+        meaning: "Records of the journal after which its state is written down as a snapshot, or a fiftieth of all of them if\n\
+                  that is more. A start reads the snapshot and the records after it.",
     },
     Key {
         name: "drain_seconds",

@@ -19,6 +19,7 @@ use sparr_protocol::member::MemberKind;
 use sparr_protocol::text::nearest;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ struct Written {
     honey_numbers: Option<PathBuf>,
     screened_people_alarm: Option<u64>,
     journal_reserve_mib: Option<u64>,
+    snapshot_records: Option<NonZeroU64>,
     #[serde(default)]
     tls: WrittenTls,
     #[serde(default)]
@@ -186,6 +188,8 @@ pub struct EngineConfig {
     pub screened_people_alarm: u64,
     /// Kept back on the disk for lifts and the like when it is full, bytes.
     pub journal_reserve_bytes: u64,
+    /// Records between two snapshots at least.
+    pub snapshot_records: u64,
     /// File of numbers that nobody was ever given.
     pub honey_numbers: Option<PathBuf>,
 }
@@ -333,6 +337,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 sharing,
                 screened_people_alarm: written.screened_people_alarm.unwrap_or(SCREENED_PEOPLE_ALARM),
                 journal_reserve_bytes: reserve_mib << 20,
+                snapshot_records: written.snapshot_records.map_or(SNAPSHOT_RECORDS, NonZeroU64::get),
                 honey_numbers: written.honey_numbers,
                 lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
             })
@@ -345,6 +350,8 @@ const KIND: MemberKind = MemberKind::PaymentProvider;
 const LOOKUPS_PER_DAY_MAX: usize = 5_000;
 const SCREENED_PEOPLE_ALARM: u64 = 1_000_000;
 const ENGINE: u16 = 1;
+/// Read in a third of a second.
+const SNAPSHOT_RECORDS: u64 = 100_000;
 const JOURNAL_RESERVE_MIB: u64 = 64;
 /// Two transactions of the largest size fit.
 const JOURNAL_RESERVE_MIB_MIN: u64 = 8;

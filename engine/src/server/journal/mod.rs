@@ -5,11 +5,13 @@
 //! pages that look written (the 2020 study of five databases found none that handled it). On a full disk what ends a
 //! protection is written from a reserve (`disk`).
 
+mod check;
 mod disk;
 mod intent;
 mod plan;
 mod plan_flags;
 mod plan_indicators;
+mod read;
 mod repeat;
 mod store;
 mod writer;
@@ -20,18 +22,22 @@ pub use store::{Store, StoreError, guarded};
 
 use super::clock;
 use super::keys::SigningKey;
-use crate::journal::Chain;
+use super::snapshots::{self, Snapshots};
+use crate::journal::{Chain, JournalHead};
 use crate::metrics::Metrics;
 use crate::policy::Sharing;
 use crate::state::State;
 use arc_swap::ArcSwap;
+use check::Running;
 use crossbeam::channel::{Sender, TrySendError, bounded};
 use sparr_protocol::exchange::{Refusal, Said};
 use sparr_protocol::ids::{Actor, MemberName, RequestId};
 use sparr_protocol::limits::RECORD_BYTES_MAX;
 use sparr_protocol::record::{Origin, Payload, Record};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use writer::Writer;
 
@@ -106,31 +112,67 @@ pub struct Opened {
     store: Store,
     chain: Chain,
     operations: Operations,
+    /// Up to where the journal of each engine has been applied.
+    heads: Vec<JournalHead>,
+    snapshots: Snapshots,
+    running: Running,
+    /// Set where a check finds that an older part of the journal is damaged.
+    is_damaged: Arc<AtomicBool>,
+}
+
+impl Opened {
+    /// Notes up to where this engine's own journal has been applied.
+    fn note_head(&mut self) {
+        let Some(own) = self.chain.journal_head() else { return };
+        self.heads.retain(|head| {
+            (head.origin.member, head.origin.engine) != (own.origin.member, own.origin.engine)
+        });
+        self.heads.push(own);
+    }
 }
 
 /// Operations that were carried out: what each recorded, and its stamp.
 type Operations = HashMap<(MemberName, RequestId), (Payload, u64)>;
 
-/// Opens the file and begins a new epoch.
+/// Where a journal lies, and how often its state is written down.
+pub struct JournalFolder<'a> {
+    /// The engine's data folder.
+    pub data_dir: &'a Path,
+    /// Records between two snapshots at least.
+    pub snapshot_records: u64,
+}
+
+/// Opens the journal for an origin that begins now: reads the newest snapshot, and what came after it.
 pub fn open(
     store: Store,
-    member: MemberName,
-    engine: u16,
-    epoch: u32,
-    state: &State,
+    folder: JournalFolder<'_>,
+    origin: Origin,
+    state: &Arc<State>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Opened, StoreError> {
+    let io = |error| StoreError::Storage(redb::Error::Io(error));
+    let running = Running::begin(folder.data_dir).map_err(io)?;
+    let snapshots_dir = snapshots::folder(folder.data_dir);
+    let snapshot = snapshots::read(&snapshots_dir, state, &store)?;
+    let (known, written_at) = snapshot.map_or((Vec::new(), 0), |head| (head.journals, head.applied));
+    let chains = store.replay_after(&known, |sealed| Ok(state.apply(&sealed.record, sealed.digest)?))?;
+    let is_damaged = Arc::new(AtomicBool::new(false));
+    if running.was_unclean && !known.is_empty() {
+        check::start(&store, is_damaged.clone(), metrics.clone())?;
+    }
+    let of = (origin.member, origin.engine);
     let mut operations = Operations::new();
-    let oldest_kept = oldest_kept_stamp();
-    let own = store.replay(member, engine, |sealed| {
-        state.apply(&sealed.record, sealed.digest)?;
-        let Record { stamp, actor, operation, payload, .. } = sealed.record;
-        if stamp >= oldest_kept {
-            operations.insert((actor.member, operation), (payload, stamp));
-        }
-        Ok(())
+    store.recent(of, oldest_kept_stamp(), |Record { stamp, actor, operation, payload, .. }| {
+        // An operation that made several records is known by its last one; from the newest back, the first seen.
+        operations.entry((actor.member, operation)).or_insert((payload, stamp));
     })?;
-    let chain = Chain::new(Origin { member, engine, epoch }, own.last_digest(), own.highest_stamp());
-    Ok(Opened { store, chain, operations })
+    let own = chains.iter().find(|(known, _)| *known == of).map(|(_, own)| own.clone()).unwrap_or_default();
+    let chain = Chain::new(origin, own.last_digest(), own.highest_stamp());
+    let heads = chains.iter().filter_map(|((member, engine), chain)| chain.head(*member, *engine)).collect();
+    let snapshots =
+        Snapshots::start(snapshots_dir, folder.snapshot_records, written_at, state.clone(), metrics.clone());
+    let snapshots = snapshots.map_err(io)?;
+    Ok(Opened { store, chain, operations, heads, snapshots, running, is_damaged })
 }
 
 /// Starts the journal thread. It ends when every handle is gone, after the last commit.

@@ -7,7 +7,7 @@
 //! | `meta` | name | `format`, `epoch` |
 
 use super::disk::{Disk, FileDisk, Room};
-use crate::journal::{ChainError, ChainReader, Sealed};
+use crate::journal::{ChainError, Sealed};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::limits::MEMBER_BYTES_MAX;
@@ -16,8 +16,8 @@ use sparr_protocol::time::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
-const COMMITS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("commits");
+pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+pub(super) const COMMITS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("commits");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Version of the tables.
@@ -26,7 +26,7 @@ const FORMAT: u64 = 1;
 /// Epochs count seconds from here, so that two lives of one disk never share one: 2020-01-01T00:00:00Z.
 const EPOCH_ZERO_S: i64 = 1_577_836_800;
 
-const KEY_BYTES: usize = MEMBER_BYTES_MAX + 2 + 4 + 8;
+pub(super) const KEY_BYTES: usize = MEMBER_BYTES_MAX + 2 + 4 + 8;
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,17 @@ pub enum StoreError {
     /// What was acknowledged is not in it any more.
     #[error("journal: the last record that was acknowledged is not there any more")]
     Rewound,
+    /// A snapshot has seen records that are not in it: the file is an older one than this folder's. Serving from it could
+    /// tell somebody who is flagged "not flagged".
+    #[error(
+        "journal: records that {} has seen are not in it, or are others: the file was replaced by an older one or is \
+         damaged; put the newest one back, or, to go on with what it holds, remove the folder of snapshots",
+        snapshot.display()
+    )]
+    Behind {
+        /// The snapshot.
+        snapshot: PathBuf,
+    },
     /// Another process has it open.
     #[error("journal: another engine is using this data folder")]
     InUse,
@@ -83,7 +94,7 @@ pub enum StoreError {
 }
 
 /// Turns redb's many errors into one.
-fn storage(error: impl Into<redb::Error>) -> StoreError {
+pub(super) fn storage(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Storage(error.into())
 }
 
@@ -107,7 +118,7 @@ pub fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, StoreError>) -> 
     })
 }
 
-fn key(origin: Origin, sequence: u64) -> [u8; KEY_BYTES] {
+pub(super) fn key(origin: Origin, sequence: u64) -> [u8; KEY_BYTES] {
     let mut key = [0; KEY_BYTES];
     let (member, rest) = key.split_at_mut(MEMBER_BYTES_MAX);
     member.copy_from_slice(origin.member.bytes());
@@ -117,7 +128,7 @@ fn key(origin: Origin, sequence: u64) -> [u8; KEY_BYTES] {
     key
 }
 
-fn place(key: &[u8]) -> Option<(Origin, u64)> {
+pub(super) fn place(key: &[u8]) -> Option<(Origin, u64)> {
     let (member, rest) = key.split_first_chunk::<MEMBER_BYTES_MAX>()?;
     let (engine, rest) = rest.split_first_chunk()?;
     let (epoch, rest) = rest.split_first_chunk()?;
@@ -183,7 +194,7 @@ impl Store {
         self.disk.room()
     }
 
-    fn database(&self) -> Result<&Database, StoreError> {
+    pub(super) fn database(&self) -> Result<&Database, StoreError> {
         self.database.as_ref().ok_or(StoreError::Closed)
     }
 
@@ -219,33 +230,6 @@ impl Store {
         };
         write.commit().map_err(storage)?;
         Ok(u32::try_from(epoch).unwrap_or(u32::MAX))
-    }
-
-    /// Reads every record of every origin back, checks each chain, and gives back the state of this engine's own.
-    pub fn replay(
-        &self,
-        member: MemberName,
-        engine: u16,
-        mut each: impl FnMut(Sealed) -> Result<(), StoreError>,
-    ) -> Result<ChainReader, StoreError> {
-        let read = self.database()?.begin_read().map_err(storage)?;
-        let records = read.open_table(RECORDS).map_err(storage)?;
-        let (mut own, mut reader, mut of) = (ChainReader::default(), ChainReader::default(), None);
-        for entry in records.range::<&[u8]>(..).map_err(storage)? {
-            let (key, value) = entry.map_err(storage)?;
-            let (origin, sequence) = place(key.value()).ok_or(StoreError::Key)?;
-            if of != Some((origin.member, origin.engine)) {
-                (reader, of) = (ChainReader::default(), Some((origin.member, origin.engine)));
-            }
-            let sealed = reader.read(origin, sequence, value.value()).map_err(|error| {
-                StoreError::Damaged { origin: format!("{}/{}", origin.member, origin.engine), error }
-            })?;
-            each(sealed)?;
-            if of == Some((member, engine)) {
-                own = reader.clone();
-            }
-        }
-        Ok(own)
     }
 
     /// Makes records and the commit over them durable, all or none.

@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long the first attempt to open the file again waits; each one after it waits twice as long.
@@ -87,7 +88,13 @@ impl Writer {
                 Some(failed) => waiting.recv_deadline(failed.next_attempt),
             };
             if matches!(first, Err(RecvTimeoutError::Disconnected)) {
+                if self.failed.is_none() && !self.opened.is_damaged.load(Ordering::Acquire) {
+                    self.opened.running.end();
+                }
                 return;
+            }
+            if self.failed.is_none() && self.opened.is_damaged.swap(false, Ordering::AcqRel) {
+                self.fail("an older part of it is damaged");
             }
             if self.failed.as_ref().is_some_and(|failed| clock::instant() >= failed.next_attempt) {
                 self.come_back();
@@ -190,6 +197,9 @@ impl Writer {
         for (reply, said) in batch.replies {
             reply.say(said);
         }
+        self.opened.note_head();
+        let Opened { snapshots, heads, .. } = &mut self.opened;
+        snapshots.offer(&self.state, || heads.clone());
     }
 
     /// Takes in a record of this engine's own that is durable.
@@ -265,4 +275,4 @@ impl Writer {
 }
 
 /// What the journal's file is called in errors.
-const FILE: &str = "journal.redb";
+pub(super) const FILE: &str = "journal.redb";
