@@ -28,6 +28,10 @@ const CHUNK_BYTES: u64 = 64 << 10;
 /// What one transaction may need at most: 1,000 records of 2 KiB, and the pages of the trees above them.
 pub const TRANSACTION_BYTES_MAX: u64 = 4 << 20;
 
+/// Pages that redb keeps in memory: what it reads it reads once, and what it writes is the end of a tree. Its default is a
+/// GiB.
+const CACHE_BYTES: usize = 64 << 20;
+
 /// How often a full disk is asked for the reserve's blocks again.
 const REFILL_EVERY: Duration = Duration::from_millis(200);
 
@@ -87,7 +91,7 @@ impl Disk for FileDisk {
         // does not know the advice has nothing to forget.
         let _ = fadvise(&file, 0, None, Advice::DontNeed);
         let allocated = Mutex::new(Chunks::default());
-        opened(Database::builder().create_with_backend(Allocating {
+        opened(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(Allocating {
             file,
             reserve: self.reserve.clone(),
             allocated,

@@ -121,6 +121,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Up to where the journal of each engine has been applied.
+    pub fn heads(&self) -> &[JournalHead] {
+        &self.heads
+    }
+
     /// Notes up to where this engine's own journal has been applied.
     fn note_head(&mut self) {
         let Some(own) = self.chain.journal_head() else { return };
