@@ -1,6 +1,7 @@
 //! All indicators in memory: a fold of the journal, merged in any order to the same state.
 
 use super::{Contest, Effect, Evidence, Indicator, Receipt};
+use crate::filter::Filter;
 use crate::request::Prefix;
 use crate::version::Version;
 use core::net::IpAddr;
@@ -20,6 +21,8 @@ type Hash = foldhash::fast::RandomState;
 pub struct IndicatorSet {
     /// Kinds of values of which there are any, one bit each: a keyed digest costs more than this look.
     kinds: AtomicU32,
+    /// Answers for nearly every value that a payment brings: nothing is known of it.
+    filter: Filter,
     by_id: DashMap<IndicatorId, Indicator, Hash>,
     by_value: DashMap<Pseudonym, Ids, Hash>,
     networks: RwLock<Networks>,
@@ -132,7 +135,21 @@ impl IndicatorSet {
                     Prefix::V6(bits, length) => add(networks.v6.entry((bits, length)).or_default()),
                 }
             }
-            _ => add(&mut self.by_value.entry(content.value).or_default()),
+            _ => {
+                let is_new = {
+                    let mut ids = self.by_value.entry(content.value).or_default();
+                    let is_new = ids.is_empty();
+                    add(&mut ids);
+                    is_new
+                };
+                // Only now, with no entry held: a filter that is made anew reads all of them.
+                if is_new {
+                    let all = |insert: &mut dyn FnMut(Pseudonym)| {
+                        self.by_value.iter().for_each(|entry| insert(*entry.key()));
+                    };
+                    self.filter.insert(content.value, all);
+                }
+            }
         }
     }
 
@@ -154,7 +171,7 @@ impl IndicatorSet {
         now: Timestamp,
     ) -> Option<Evidence> {
         let mut weighing = Weighing::default();
-        for value in values {
+        for value in values.filter(|value| self.filter.may_know(*value)) {
             if let Some(ids) = self.by_value.get(&value) {
                 self.weigh(&ids, at, now, &mut weighing);
             }
