@@ -1,13 +1,16 @@
 //! The shell: sockets, files, threads, clocks. Only here, and in the command line above it.
 
 mod admin;
+pub mod audit;
 pub mod caller;
 pub mod clock;
 pub mod config;
 mod connection;
+mod credentials;
 mod dev;
 mod engine;
 mod exchange;
+mod housekeeping;
 pub mod journal;
 pub mod keys;
 mod lane;
