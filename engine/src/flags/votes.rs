@@ -3,9 +3,10 @@
 use super::{Flag, Version};
 use dashmap::DashMap;
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
+use sparr_protocol::indicator::ContentDigest;
 use sparr_protocol::record::RecordDigest;
 
-/// One raise of one flag.
+/// What the votes of others are about: one raise of one flag, or one indicator, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RaiseRef {
     /// Whose flag.
@@ -14,6 +15,13 @@ pub struct RaiseRef {
     pub registrar: MemberName,
     /// Digest of the raise's record: what is said of one raise says nothing of the next.
     pub raise: RecordDigest,
+}
+
+impl RaiseRef {
+    /// An indicator of a registrar: known by its digest, as a raise is by its record's.
+    pub fn of_indicator(digest: &ContentDigest, registrar: MemberName) -> Self {
+        Self { subject: Pseudonym(digest.id().0), registrar, raise: digest.0 }
+    }
 }
 
 /// What was said of raises, by whom.

@@ -196,6 +196,7 @@ fn indicator(
         IndicatorOperation::Confirm { id, evidence } => Intent::Confirm { id, evidence },
         IndicatorOperation::Contest { id, due, why } => Intent::Contest { id, due, why: text(why)? },
         IndicatorOperation::Withdraw { id, why } => Intent::Withdraw { id, why: text(why)? },
+        IndicatorOperation::Override { id, why } => Intent::OverrideIndicator { id, why: text(why)? },
         IndicatorOperation::List(one) => {
             return Ok(Done::Said(listing::indicators(one, reach, actor, state, state.now(moment))));
         }

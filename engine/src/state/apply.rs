@@ -91,6 +91,14 @@ impl State {
                 stores.indicators.contest(*digest, Contest { by: member, version, due: *due });
             }
             Payload::IndicatorWithdrawn { digest, .. } => stores.indicators.withdraw(*digest, member),
+            Payload::IndicatorOverridden { digest, registrar, .. } => {
+                let about = RaiseRef::of_indicator(digest, *registrar);
+                if record.actor.role == Role::Centre
+                    && stores.flags.votes.overridden(about, &record.actor, version).is_some()
+                {
+                    stores.indicators.withdraw(*digest, *registrar);
+                }
+            }
             Payload::MemberAdmitted { member, kind, key } => {
                 self.members.admit(*member, version, *kind, *key)
             }

@@ -15,6 +15,7 @@ mod full_disk;
 mod journal_faults;
 mod lists;
 mod merge;
+mod police_attacks;
 mod police_first;
 mod power_loss;
 mod privacy;

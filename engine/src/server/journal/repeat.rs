@@ -78,6 +78,13 @@ pub(super) fn said((known, stamp): &(Payload, u64), intent: &Intent, state: &Sta
         }
         (Payload::IndicatorContested { digest, .. }, Intent::Contest { id, .. })
         | (Payload::IndicatorWithdrawn { digest, .. }, Intent::Withdraw { id, .. }) => digest_is(digest, id),
+        (Payload::IndicatorOverridden { digest, registrar, .. }, Intent::OverrideIndicator { id, .. })
+            if digest_is(digest, id) =>
+        {
+            let about = RaiseRef::of_indicator(digest, *registrar);
+            let second_person = !state.stores.flags.votes.is_decided(&about);
+            return Said::Durable { peers: 0, effective_from: recorded_at, second_person };
+        }
         (Payload::MemberAdmitted { member, kind, .. }, Intent::Admit { member: m, kind: k, .. }) => {
             (member, kind) == (m, k)
         }
