@@ -3,27 +3,27 @@
 use super::admin::{self, Admin};
 use super::audit;
 use super::clock;
-use super::config::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
+use super::config::{Activation, ClockKind, ConfigError, EngineConfig, RulesFrom, TlsFiles};
 use super::credentials::credentials;
 use super::housekeeping::keep_house;
 use super::journal::{self, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
 use super::lookups::{Looking, Lookups};
+use super::membership;
 use super::reload::{Cause, Reloader, Report};
 use super::rule_store::RuleStore;
 use super::transport::{endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use crate::metrics::Metrics;
+use crate::policy::Sharing;
 use crate::request::ValueKind;
 use crate::state::{EngineClock, State, StateConfig};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Sender, bounded};
 use quinn::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
-use sparr_protocol::codes::Role;
 use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::Pseudonym;
-use sparr_protocol::member::MemberKind;
 use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -75,6 +75,8 @@ pub struct Engine {
     /// What it counts.
     pub metrics: Arc<Metrics>,
     reloader: Arc<Reloader>,
+    /// What may be shared; read again with the configuration.
+    sharing: Arc<ArcSwap<Sharing>>,
     /// Watches the folder of rules as long as it lives.
     #[expect(dead_code, reason = "it is kept for what it does until it is dropped")]
     watcher: Option<notify::RecommendedWatcher>,
@@ -119,16 +121,7 @@ impl Engine {
             velocity_keys_max: config.velocity_keys_max,
             ids_kept_max: config.request_ids_max,
         }));
-        state.members.configure(config.member, config.kind, [0; 32]);
-        for other in &config.members {
-            let key = if development && other.kind == MemberKind::Police {
-                // The development police sign with a key of their own, made beside their certificate.
-                SigningKey::load(&config.data_dir.join("dev").join(Role::Police.name()))?.public_key()
-            } else {
-                other.key
-            };
-            state.members.configure(other.member, other.kind, key);
-        }
+        state.members.configure_all(&membership::named(&config)?);
         if let Some(file) = &config.honey_numbers {
             state.lay_out_honey(honey_numbers(file, &state)?);
         }
@@ -213,6 +206,7 @@ impl Engine {
             state,
             metrics,
             reloader,
+            sharing,
             watcher,
             shared,
             phase,
@@ -225,6 +219,24 @@ impl Engine {
             listen,
             admin: admin_address,
         })
+    }
+
+    /// Takes in members and legal bases of a configuration that was read again, all of them or nothing. Every other key
+    /// counts from the next start on.
+    pub fn reread(&self, config: Result<EngineConfig, ConfigError>) {
+        let read = config
+            .map_err(|error| error.to_string())
+            .and_then(|config| membership::take_in(&config, &self.config, &self.state, &self.sharing));
+        if read.is_err() {
+            self.metrics.reloaded(false);
+        }
+        match read {
+            Ok(true) => tracing::info!("members and legal bases taken in"),
+            Ok(false) => {
+                tracing::warn!("members and legal bases taken in; other keys count from the next start")
+            }
+            Err(problem) => tracing::error!("configuration not taken in, nothing changed:\n{problem}"),
+        }
     }
 
     /// Loads rules and certificates again. What cannot be loaded changes nothing.

@@ -16,6 +16,7 @@ pub mod keys;
 mod lane;
 mod listing;
 mod lookups;
+mod membership;
 mod page;
 mod reload;
 mod rule_store;

@@ -14,6 +14,7 @@ mod floor;
 mod full_disk;
 mod journal_faults;
 mod lists;
+mod membership;
 mod merge;
 mod police_attacks;
 mod police_first;
