@@ -59,6 +59,18 @@ impl Members {
         self.by_name.entry(member).or_default().configured = Some((kind, key));
     }
 
+    /// Makes these the members that the configuration names, and no others. What the journal says of a member stays.
+    pub fn configure_all(&self, members: &[(MemberName, MemberKind, MemberKey)]) {
+        for (member, kind, key) in members {
+            self.configure(*member, *kind, *key);
+        }
+        for mut known in self.by_name.iter_mut() {
+            if !members.iter().any(|(member, ..)| member == known.key()) {
+                known.configured = None;
+            }
+        }
+    }
+
     /// Takes in an admission. Idempotent, and independent of the order of arrival, as all of these are.
     pub fn admit(&self, member: MemberName, version: Version, kind: MemberKind, key: MemberKey) {
         let mut known = self.by_name.entry(member).or_default();

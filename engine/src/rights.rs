@@ -83,7 +83,9 @@ const fn lines(right: Right) -> &'static [Line] {
                 &[(DESKS, Role::Desk, Reach::All), (CENTRE, Role::Centre, Reach::All)]
             }
             OperationKind::FlagList => &[(DESKS, Role::Desk, Reach::Own), (CENTRE, Role::Centre, Reach::All)],
-            OperationKind::FlagOverride => &[(CENTRE, Role::Centre, Reach::All)],
+            OperationKind::FlagOverride | OperationKind::IndicatorOverride => {
+                &[(CENTRE, Role::Centre, Reach::All)]
+            }
             OperationKind::IndicatorDraft
             | OperationKind::IndicatorReport
             | OperationKind::IndicatorShare

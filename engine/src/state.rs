@@ -112,6 +112,7 @@ pub struct State {
     /// Numbers that nobody was ever given: who asks about one is walking through numbers.
     honey: OnceLock<HashSet<Pseudonym>>,
     honey_touched: AtomicU64,
+    looks_known_since: OnceLock<Timestamp>,
     /// How many different people were screened today.
     pub screened_people: Distinct,
     clock: EngineClock,
@@ -161,6 +162,7 @@ impl State {
             policy: config.policy,
             honey: OnceLock::new(),
             honey_touched: AtomicU64::new(0),
+            looks_known_since: OnceLock::new(),
             screened_people: Distinct::default(),
             clock: config.clock,
             rules: ArcSwapOption::empty(),
@@ -225,6 +227,17 @@ impl State {
     /// How often somebody has asked about a number that nobody was ever given.
     pub fn honey_touched(&self) -> u64 {
         self.honey_touched.load(Ordering::Relaxed)
+    }
+
+    /// Says since when it is known who looked at people's flags. Once; a second time changes nothing.
+    pub fn looks_are_known_since(&self, time: Timestamp) {
+        // An error says that it was done before.
+        let _ = self.looks_known_since.set(time);
+    }
+
+    /// Since when it is known which desks looked at people's flags.
+    pub fn looks_known_since(&self) -> Option<Timestamp> {
+        self.looks_known_since.get().copied()
     }
 
     /// The member whose engine this is.

@@ -172,6 +172,7 @@ fn sections() -> Vec<(&'static str, String)> {
         ("record-linked", layout(crate::record::layouts::LINKED)),
         ("record-about-flag", layout(crate::record::layouts::ABOUT_FLAG)),
         ("record-about-indicator", layout(crate::record::layouts::ABOUT_INDICATOR)),
+        ("record-indicator-overridden", layout(crate::record::layouts::OVERRIDDEN)),
         ("record-member", layout(crate::record::layouts::MEMBER)),
         ("record-commit", layout(crate::record::layouts::COMMIT)),
         ("close-codes", close),

@@ -38,6 +38,8 @@ pub(crate) enum IndicatorCommand {
     Contest(ContestArgs),
     /// Take it back
     Withdraw(WithdrawArgs),
+    /// Withdraw another member's, as one of two persons of the central organisation
+    Override(WithdrawArgs),
     /// List the indicators that this identity may see
     List(ListArgs),
     /// Draft many from a file: lines, STIX 2.1, MISP warning lists
@@ -176,6 +178,12 @@ pub(crate) fn run(command: IndicatorCommand) -> Outcome {
         IndicatorCommand::Withdraw(args) => {
             let withdraw = IndicatorOperation::Withdraw { id: args.one.id, why: args.why };
             (withdraw, args.one.common, "Withdrawn".to_owned())
+        }
+        IndicatorCommand::Override(WithdrawArgs { one, why }) => {
+            let overriding = IndicatorOperation::Override { id: one.id, why };
+            let answers = ask(&one.common, Role::Centre, &Operation::Indicator(overriding))?;
+            let what = "Override recorded: two persons of the central organisation withdraw it";
+            return Ok(changed(&answers, one.common.json, what));
         }
         IndicatorCommand::List(args) => {
             let answers = list(&args.common, Role::Analyst, None)?;

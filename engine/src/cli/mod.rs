@@ -1,5 +1,6 @@
 //! The command line. Exit codes: 0 fine, 1 findings or a refusal, 2 could not run.
 
+mod audit;
 mod backtest;
 mod bulk;
 mod check;
@@ -55,6 +56,9 @@ enum Command {
     /// Prove what a journal holds
     #[command(subcommand)]
     Journal(journal::JournalCommand),
+    /// See who asked about whom, and prove that the audit is whole
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Check rule files without running them
     Check(check::CheckArgs),
     /// Run rule files over recorded requests
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Receipt(command) => indicator::run_receipt(command),
         Command::Member(command) => member::run(command),
         Command::Journal(command) => journal::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Test(args) => test::run(&args),

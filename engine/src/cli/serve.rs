@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
   sparr serve --dev                                an engine to try things with
   sparr serve --config config/engine.toml          an engine of a member
 
-SIGHUP reads rules and certificates again. SIGTERM answers what is there and stops; a second one stops at once.")]
+SIGHUP reads rules and certificates again, and the members and legal bases of the configuration. SIGTERM answers what is there and stops; a second one stops at once.")]
 pub(crate) struct ServeArgs {
     /// Configuration file; config/engine.toml has every key with its meaning
     #[arg(long, value_name = "FILE", env = "SPARR_CONFIG")]
@@ -64,7 +64,7 @@ pub(crate) fn run(args: ServeArgs) -> Outcome {
         clock: args.clock,
         workers: args.workers,
     };
-    let config = EngineConfig::load(args.config.as_deref(), overrides)?;
+    let config = EngineConfig::load(args.config.as_deref(), overrides.clone())?;
     // Before anything else listens: a signal that comes early is not lost.
     let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
     let engine = Engine::start(config)?;
@@ -74,7 +74,10 @@ pub(crate) fn run(args: ServeArgs) -> Outcome {
     }
     for signal in &mut signals {
         match signal {
-            SIGHUP => drop(engine.reload()),
+            SIGHUP => {
+                engine.reread(EngineConfig::load(args.config.as_deref(), overrides.clone()));
+                engine.reload();
+            }
             _ => break,
         }
     }

@@ -17,7 +17,7 @@ pub use links::{Link, Links, NUMBERS_MAX, Numbers};
 pub use looks::{LOOKS_KEPT, Looks};
 pub use passes::{Pass, PassPayment, Passes};
 pub use set::{FlagSet, FlagSize};
-pub use votes::{RaiseRef, Votes};
+pub use votes::{Overridden, RaiseRef, Votes};
 
 use crate::pack::pack_fields;
 use sparr_protocol::codes::Kind;

@@ -2,7 +2,7 @@
 
 use super::set::Author;
 use super::slots::{SLOT_BYTES, Slot};
-use super::{Flag, FlagSet, Link, Pass, RaiseRef};
+use super::{Flag, FlagSet, Link, Overridden, Pass, RaiseRef};
 use crate::pack::{Pack, pack_fields};
 use crate::snapshot::{Damaged, Items as _, Section, Sink};
 use crate::version::Version;
@@ -12,7 +12,7 @@ use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
 pack_fields!(Author { registrar, origin });
 
 type Requests = (RaiseRef, Vec<MemberName>);
-type Overrides = (RaiseRef, Vec<(Actor, Version)>);
+type Overrides = (Overridden, Vec<(Actor, Version)>);
 
 impl FlagSet {
     /// Writes everything that records have brought about. Looks are not among it: they are audited elsewhere.

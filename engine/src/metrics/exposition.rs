@@ -54,6 +54,8 @@ metrics! {
     FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
     JOURNAL_FAILURES = "sparr_journal_failures_total" "Commits that failed";
     SNAPSHOTS = "sparr_snapshots_total" "Snapshots of the journal's state, by result: written, failed";
+    AUDITED = "sparr_audit_lines_total" "Lines of the audit that are durable";
+    AUDIT_FAILURES = "sparr_audit_failures_total" "Attempts to write the audit that failed; look-ups wait";
     JOURNAL_STATE = "sparr_journal_state" "What the journal takes in: 0 everything, 1 lifts and the like (the disk is full), 2 nothing until it was read again";
     VELOCITY_KEYS = "sparr_velocity_keys" "Live velocity keys";
     VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys";
@@ -252,6 +254,8 @@ impl Exposition {
         };
         let (written, failed) = (&self.metrics.snapshots, &self.metrics.snapshot_failures);
         page.counter(&SNAPSHOTS, [result("written", written), result("failed", failed)])?;
+        page.counter(&AUDITED, count(&self.metrics.audited))?;
+        page.counter(&AUDIT_FAILURES, count(&self.metrics.audit_failures))?;
         let state = f64::from(self.metrics.journal_state() as u8);
         page.gauge(&JOURNAL_STATE, [(Labels::new(), state)])?;
         let commits = lock(&self.metrics.commits);

@@ -256,6 +256,8 @@ pub struct Metrics {
     snapshots: AtomicU64,
     snapshot_failures: AtomicU64,
     journal_state: AtomicU8,
+    audited: AtomicU64,
+    audit_failures: AtomicU64,
     reloads: AtomicU64,
     reload_failures: AtomicU64,
     last_reload_failed: std::sync::atomic::AtomicBool,
@@ -323,6 +325,16 @@ impl Metrics {
     /// What the journal takes in.
     pub fn journal_state(&self) -> JournalState {
         JournalState::of(self.journal_state.load(Ordering::Relaxed))
+    }
+
+    /// Notes lines of the audit that are durable.
+    pub fn audited(&self, lines: usize) {
+        self.audited.fetch_add(lines as u64, Ordering::Relaxed);
+    }
+
+    /// Notes that the audit could not be written.
+    pub fn audit_failed(&self) {
+        self.audit_failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Notes a reload of rules or certificates.

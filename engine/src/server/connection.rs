@@ -185,8 +185,8 @@ impl Desk<'_> {
     }
 
     fn exchange(&mut self, id: RequestId, message: &[u8], lane: &mut Lane, stats: &mut WorkerStats) {
-        let Shared { state, journal, lookups, .. } = self.shared;
-        match exchange::handle(id, message, &self.actor, state, lookups, stats) {
+        let Shared { state, journal, looking, .. } = self.shared;
+        match exchange::handle(id, message, &self.actor, state, looking, stats) {
             Handled::Now(answers) => answers.iter().for_each(|answer| answer.encode(&mut lane.outbox)),
             Handled::Change { operation, intent } => {
                 let late = lane.expect_late_answer();

@@ -1,35 +1,34 @@
 //! A running engine: read this as a checklist.
 
 use super::admin::{self, Admin};
-use super::config::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
+use super::audit;
+use super::clock;
+use super::config::{Activation, ClockKind, ConfigError, EngineConfig, RulesFrom, TlsFiles};
+use super::credentials::credentials;
+use super::housekeeping::keep_house;
 use super::journal::{self, JournalFolder, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
-use super::lookups::Lookups;
+use super::lookups::{Looking, Lookups};
+use super::membership;
 use super::reload::{Cause, Reloader, Report};
 use super::rule_store::RuleStore;
-use super::transport::{Credentials, endpoint_config, server_config};
+use super::transport::{endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
-use super::{clock, dev};
-use crate::limits::PASS_MS_MAX;
 use crate::metrics::Metrics;
+use crate::policy::Sharing;
 use crate::request::ValueKind;
 use crate::state::{EngineClock, State, StateConfig};
 use arc_swap::ArcSwap;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam::channel::{Sender, bounded};
 use quinn::ServerConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
-use sparr_protocol::codes::Role;
 use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::Pseudonym;
-use sparr_protocol::member::MemberKind;
 use sparr_protocol::record::Origin;
 use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -38,9 +37,6 @@ use tokio::sync::watch;
 
 /// Kernel buffers of the data plane's sockets: lost packets cost milliseconds. The kernel may grant less.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-
-/// How often idle velocity keys are forgotten.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
 
 /// File under the development identities that says where the engine listens.
 pub const ADDRESS_FILE: &str = "address";
@@ -80,6 +76,8 @@ pub struct Engine {
     /// What it counts.
     pub metrics: Arc<Metrics>,
     reloader: Arc<Reloader>,
+    /// What may be shared; read again with the configuration.
+    sharing: Arc<ArcSwap<Sharing>>,
     /// Watches the folder of rules as long as it lives.
     #[expect(dead_code, reason = "it is kept for what it does until it is dropped")]
     watcher: Option<notify::RecommendedWatcher>,
@@ -90,6 +88,7 @@ pub struct Engine {
     stop_housekeeping: Sender<()>,
     threads: Vec<JoinHandle<()>>,
     journal: JoinHandle<()>,
+    audit: JoinHandle<()>,
     /// Where the data plane listens.
     pub listen: SocketAddr,
     /// Where the admin port is.
@@ -123,16 +122,7 @@ impl Engine {
             velocity_keys_max: config.velocity_keys_max,
             ids_kept_max: config.request_ids_max,
         }));
-        state.members.configure(config.member, config.kind, [0; 32]);
-        for other in &config.members {
-            let key = if development && other.kind == MemberKind::Police {
-                // The development police sign with a key of their own, made beside their certificate.
-                SigningKey::load(&config.data_dir.join("dev").join(Role::Police.name()))?.public_key()
-            } else {
-                other.key
-            };
-            state.members.configure(other.member, other.kind, key);
-        }
+        state.members.configure_all(&membership::named(&config)?);
         if let Some(file) = &config.honey_numbers {
             state.lay_out_honey(honey_numbers(file, &state)?);
         }
@@ -171,6 +161,14 @@ impl Engine {
             .map_err(io_error(format!("data plane {}", config.listen)))?;
         let listen = sockets[0].local_addr().map_err(io_error("data plane"))?;
 
+        let (audit, audit_thread) =
+            audit::start(&config.data_dir, &signing_key, epoch, &state, metrics.clone())
+                .map_err(io_error("audit"))?;
+        let looking = Arc::new(Looking {
+            budget: Lookups::new(config.lookups_per_day_max),
+            audit,
+            honey: AtomicU64::new(0),
+        });
         let sharing = Arc::new(ArcSwap::from_pointee(config.sharing.clone()));
         let endpoint = endpoint_config(signing_key.reset_key());
         let (journal_handle, journal_thread) =
@@ -181,7 +179,7 @@ impl Engine {
             metrics: metrics.clone(),
             member: config.member,
             journal: journal_handle,
-            lookups: Lookups::new(config.lookups_per_day_max),
+            looking: looking.clone(),
             frames: AtomicU64::new(0),
             waiting: Arc::new(AtomicU64::new(0)),
         });
@@ -194,11 +192,11 @@ impl Engine {
             threads.push(worker.map_err(io_error("worker"))?);
         }
         let (stop_admin, stopped) = watch::channel(false);
-        let looking = Admin::new(state.clone(), metrics.clone(), reloader.clone());
-        threads.push(admin::start(admin_listener, looking, stopped).map_err(io_error("admin port"))?);
+        let admin = Admin::new(state.clone(), metrics.clone(), reloader.clone());
+        threads.push(admin::start(admin_listener, admin, stopped).map_err(io_error("admin port"))?);
         let (stop_housekeeping, stopped) = bounded(0);
         threads.push(
-            keep_house(state.clone(), config.screened_people_alarm, stopped)
+            keep_house(state.clone(), looking, config.screened_people_alarm, stopped)
                 .map_err(io_error("housekeeping"))?,
         );
 
@@ -212,6 +210,7 @@ impl Engine {
             state,
             metrics,
             reloader,
+            sharing,
             watcher,
             shared,
             phase,
@@ -220,9 +219,28 @@ impl Engine {
             stop_housekeeping,
             threads,
             journal: journal_thread,
+            audit: audit_thread,
             listen,
             admin: admin_address,
         })
+    }
+
+    /// Takes in members and legal bases of a configuration that was read again, all of them or nothing. Every other key
+    /// counts from the next start on.
+    pub fn reread(&self, config: Result<EngineConfig, ConfigError>) {
+        let read = config
+            .map_err(|error| error.to_string())
+            .and_then(|config| membership::take_in(&config, &self.config, &self.state, &self.sharing));
+        if read.is_err() {
+            self.metrics.reloaded(false);
+        }
+        match read {
+            Ok(true) => tracing::info!("members and legal bases taken in"),
+            Ok(false) => {
+                tracing::warn!("members and legal bases taken in; other keys count from the next start")
+            }
+            Err(problem) => tracing::error!("configuration not taken in, nothing changed:\n{problem}"),
+        }
     }
 
     /// Loads rules and certificates again. What cannot be loaded changes nothing.
@@ -259,9 +277,10 @@ impl Engine {
             // A worker that panicked has said so itself.
             let _ = thread.join();
         }
-        // The last handle: the journal commits what it has and ends.
+        // The last handles: the journal and the audit write what they have and end.
         drop(self.shared);
         let _ = self.journal.join();
+        let _ = self.audit.join();
     }
 }
 
@@ -303,84 +322,4 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
-}
-
-/// Forgets idle velocity keys and passes that are over now and then, off the decision path.
-fn keep_house(state: Arc<State>, people_alarm: u64, stopped: Receiver<()>) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
-        let (mut honey_before, mut today, mut alarmed) = (0, clock::moment().today, false);
-        while stopped.recv_timeout(HOUSEKEEPING_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let horizon = state
-                .rules()
-                .as_ref()
-                .and_then(|active| active.set.plan().keys().iter().map(|plan| plan.horizon_ms).max());
-            if let Some(horizon_ms) = horizon {
-                let now = state.now(clock::moment());
-                state.stores.velocity.forget_before(now.saturating_add_ms(-horizon_ms));
-            }
-            if clock::moment().today != today {
-                (today, alarmed) = (clock::moment().today, false);
-                state.screened_people.reset();
-            }
-            let people = state.screened_people.estimate();
-            if people >= people_alarm && !alarmed {
-                alarmed = true;
-                tracing::warn!(
-                    people,
-                    people_alarm,
-                    "more different people were screened today than expected"
-                );
-            }
-            let honey = state.honey_touched();
-            if honey > honey_before {
-                tracing::warn!(
-                    times = honey - honey_before,
-                    "numbers that nobody was ever given were asked about"
-                );
-            }
-            honey_before = honey;
-            let day_before = state.now(clock::moment()).saturating_add_ms(-PASS_MS_MAX);
-            state.stores.flags.passes.forget_before(day_before);
-        }
-    })
-}
-
-/// Reads the certificates, making the development ones first where that is asked for.
-fn credentials(config: &EngineConfig) -> Result<Credentials, StartError> {
-    let (certificate, key, client_authorities, revoked) = match &config.tls {
-        TlsFiles::Development => {
-            let dir = config.data_dir.join("dev");
-            dev::make_identities(&dir, config.member, config.listen.ip())
-                .map_err(|error| StartError::Certificates(error.to_string()))?;
-            let engine = dir.join(dev::ENGINE_DIR);
-            (engine.join("cert.pem"), engine.join("key.pem"), engine.join("ca.pem"), None)
-        }
-        TlsFiles::Files { certificate, key, client_authorities, revoked } => {
-            (certificate.clone(), key.clone(), client_authorities.clone(), revoked.clone())
-        }
-    };
-    let mut authorities = RootCertStore::empty();
-    for authority in pem_all::<CertificateDer<'static>>(&client_authorities)? {
-        authorities.add(authority).map_err(|error| {
-            StartError::Certificates(format!("{}: {error}", client_authorities.display()))
-        })?;
-    }
-    let key = PrivateKeyDer::from_pem_file(&key)
-        .map_err(|error| StartError::Certificates(format!("{}: {error}", key.display())))?;
-    let revoked = match revoked {
-        Some(file) => pem_all::<CertificateRevocationListDer<'static>>(&file)?,
-        None => Vec::new(),
-    };
-    Ok(Credentials { chain: pem_all(&certificate)?, key, authorities, revoked })
-}
-
-fn pem_all<T: PemObject>(file: &PathBuf) -> Result<Vec<T>, StartError> {
-    let failed = |error: rustls::pki_types::pem::Error| {
-        StartError::Certificates(format!("{}: {error}", Path::display(file)))
-    };
-    let all: Vec<T> = T::pem_file_iter(file).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
-    if all.is_empty() {
-        return Err(StartError::Certificates(format!("{}: nothing of its kind in it", file.display())));
-    }
-    Ok(all)
 }

@@ -1,9 +1,10 @@
 //! Operations of the exchange: rights, identity, and what can be answered without the journal.
 
+use super::audit::{Event, Looked};
 use super::clock;
 use super::journal::{By, Intent};
 use super::listing;
-use super::lookups::Lookups;
+use super::lookups::Looking;
 use crate::metrics::WorkerStats;
 use crate::request::{IndicatorValue, LivePseudonyms, ValueError, ValueKind};
 use crate::rights::{Reach, Right, reach};
@@ -13,7 +14,7 @@ use sparr_protocol::codes::{AuthMethod, RequestedBy, SubjectKind};
 use sparr_protocol::contact;
 use sparr_protocol::exchange::{
     ExchangeAnswer, ExchangeError, ExchangeRequest, IndicatorOperation, LookedBy, MemberOperation, Operation,
-    Refusal, Said, SubjectText,
+    OperationKind, Refusal, Said, SubjectText,
 };
 use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::identity::Subject;
@@ -21,6 +22,7 @@ use sparr_protocol::ids::{Actor, RequestId};
 use sparr_protocol::limits::REFERENCE_BYTES_MAX;
 use sparr_protocol::response::ReasonCode;
 use sparr_protocol::time::Date;
+use std::sync::atomic::Ordering;
 
 /// What is to be done about an operation.
 pub(super) enum Handled {
@@ -41,13 +43,16 @@ pub(super) fn handle(
     message: &[u8],
     actor: &Actor,
     state: &State,
-    lookups: &Lookups,
+    looking: &Looking,
     stats: &mut WorkerStats,
 ) -> Handled {
     let answered = match ExchangeRequest::decode(message).map_err(refusal) {
         Ok(request) => {
-            stats.operation(request.operation.kind());
-            carry_out(request, actor, state, lookups)
+            let kind = request.operation.kind();
+            stats.operation(kind);
+            let mut looked = Looked::new(kind, actor, state.members.kind(actor.member));
+            let answered = carry_out(request, actor, state, looking, &mut looked);
+            if is_look_up(kind) { audited(answered, looked, looking) } else { answered }
         }
         Err(refusal) => Err(refusal),
     };
@@ -69,11 +74,30 @@ enum Done {
     Change(Intent),
 }
 
+/// Operations that show somebody's flags: each leaves a line in the audit, refused or not.
+fn is_look_up(kind: OperationKind) -> bool {
+    matches!(kind, OperationKind::FlagStatus | OperationKind::FlagReport | OperationKind::FlagList)
+}
+
+/// Notes a look-up. What cannot be noted is not answered.
+fn audited(answered: Result<Done, Refusal>, mut looked: Looked, looking: &Looking) -> Result<Done, Refusal> {
+    match &answered {
+        Ok(Done::Said(said)) => {
+            looked.shown = Some(said.iter().filter(|one| matches!(one, Said::Flag(_))).count() as u64);
+        }
+        Ok(Done::Change(_)) => {}
+        Err(refusal) => looked.refused = Some(refusal.name().to_owned()),
+    }
+    looking.audit.note(Event::Looked(looked))?;
+    answered
+}
+
 fn carry_out(
     request: ExchangeRequest,
     actor: &Actor,
     state: &State,
-    lookups: &Lookups,
+    looking: &Looking,
+    looked: &mut Looked,
 ) -> Result<Done, Refusal> {
     let kind = state.members.acting_kind(actor.member).ok_or(Refusal::MemberSuspended)?;
     let reach = reach(kind, actor.role, Right::Exchange(request.operation.kind()));
@@ -130,12 +154,13 @@ fn carry_out(
             Done::Change(Intent::Override { subject: pseudonyms(&subject, state)?, registrar })
         }
         Operation::FlagStatus { subject } => {
-            let subject = looked_up(&subject, actor, state, lookups)?;
-            listing::note_look(subject, kind, LookedBy::Status, state, now);
+            let subject = looked_up(&subject, actor, state, looking, looked)?;
+            looked.flagged = listing::note_look(subject, kind, LookedBy::Status, state, now);
             Done::Said(listing::flags_of(subject, state, now))
         }
         Operation::FlagReport { subject } => {
-            let subject = looked_up(&subject, actor, state, lookups)?;
+            let subject = looked_up(&subject, actor, state, looking, looked)?;
+            looked.flagged = listing::note_look(subject, kind, LookedBy::Status, state, now);
             Done::Said(listing::report(subject, state, now))
         }
         Operation::FlagList => Done::Said(listing::flags(reach, actor.member, state, now)),
@@ -171,6 +196,7 @@ fn indicator(
         IndicatorOperation::Confirm { id, evidence } => Intent::Confirm { id, evidence },
         IndicatorOperation::Contest { id, due, why } => Intent::Contest { id, due, why: text(why)? },
         IndicatorOperation::Withdraw { id, why } => Intent::Withdraw { id, why: text(why)? },
+        IndicatorOperation::Override { id, why } => Intent::OverrideIndicator { id, why: text(why)? },
         IndicatorOperation::List(one) => {
             return Ok(Done::Said(listing::indicators(one, reach, actor, state, state.now(moment))));
         }
@@ -230,14 +256,18 @@ fn looked_up(
     subject: &SubjectText,
     actor: &Actor,
     state: &State,
-    lookups: &Lookups,
+    looking: &Looking,
+    looked: &mut Looked,
 ) -> Result<LivePseudonyms, Refusal> {
     let subject = pseudonyms(subject, state)?;
+    looked.about(subject.current.1);
     if state.is_honey(subject) {
+        looked.honey = true;
+        looking.honey.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(member = %actor.member, actor = actor.id(), "asked about a number that nobody was ever given");
     }
     let today = clock::moment().today;
-    if lookups.allows(actor.member, subject.current.1, today) {
+    if looking.budget.allows(actor.member, subject.current.1, today) {
         Ok(subject)
     } else {
         tracing::warn!(member = %actor.member, actor = actor.id(), "look-up budget spent");

@@ -124,6 +124,7 @@ fn network_key_files(dir: &Path) -> io::Result<Vec<(KeyId, PathBuf)>> {
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     reset_key: Zeroizing<[u8; 32]>,
+    audit_key: Zeroizing<[u8; 32]>,
 }
 
 /// Number of the first signing key of an engine.
@@ -148,7 +149,8 @@ impl SigningKey {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref())
             .map_err(|_| KeyError::NoKey { file: file.to_owned(), problem })?;
         let reset_key = Zeroizing::new(blake3::derive_key("sparr stateless reset v1", seed.as_ref()));
-        Ok(Self { pair, reset_key })
+        let audit_key = Zeroizing::new(blake3::derive_key("sparr audit chain v1", seed.as_ref()));
+        Ok(Self { pair, reset_key, audit_key })
     }
 
     /// Signs bytes.
@@ -163,6 +165,11 @@ impl SigningKey {
     /// its connection is gone, instead of finding out by ten seconds of silence.
     pub fn reset_key(&self) -> &[u8; 32] {
         &self.reset_key
+    }
+
+    /// The key of the audit's chain: who has the file and not the key cannot write it anew.
+    pub fn audit_key(&self) -> &[u8; 32] {
+        &self.audit_key
     }
 
     /// The public half as members are known by it.

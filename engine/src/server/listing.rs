@@ -97,14 +97,14 @@ pub(super) fn planned(
     change
 }
 
-/// Remembers that somebody looked at a flagged person.
+/// Remembers that somebody looked, where the person is flagged, and says whether they are.
 pub(super) fn note_look(
     subject: LivePseudonyms,
     kind: MemberKind,
     by: LookedBy,
     state: &State,
     now: Timestamp,
-) {
+) -> bool {
     let mut is_flagged = false;
     for (_, number) in subject.iter() {
         state.stores.flags.visit_person(number, |_, flag| is_flagged |= flag.active(now).is_some());
@@ -113,6 +113,7 @@ pub(super) fn note_look(
         let look = Look { at: now, kind, by, outcome: 0, review: 0 };
         state.stores.flags.looks.note(subject.current.1, look);
     }
+    is_flagged
 }
 
 /// What a desk may tell the person: the flags, where and for what they are enforced, and who looked.
@@ -144,7 +145,9 @@ pub(super) fn report(subject: LivePseudonyms, state: &State, now: Timestamp) -> 
             line(format!("enforced for {} only where the provider sends the number", names(&held)));
         }
         line("not enforced for money that comes back: refund, reversal".to_owned());
-        line(format!("looks are known since {}", state.began().max(Timestamp::from_ms(0))));
+        let began = state.began().max(Timestamp::from_ms(0));
+        line(format!("looks by desks are known since {}", state.looks_known_since().unwrap_or(began)));
+        line(format!("looks at payments are known since {began}"));
     }
     for (_, number) in subject.iter() {
         said.extend(state.stores.flags.looks.of(number).into_iter().map(Said::Look));

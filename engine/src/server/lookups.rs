@@ -1,9 +1,21 @@
 //! How many different people a member's desks may look up in a day: nobody walks through all numbers.
 
+use super::audit::AuditHandle;
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::time::Date;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
+
+/// What every look-up passes: the budget, and the audit.
+pub(super) struct Looking {
+    /// How many different people may still be looked up.
+    pub(super) budget: Lookups,
+    /// Where each look-up is noted.
+    pub(super) audit: AuditHandle,
+    /// Look-ups of numbers that nobody was ever given: each has its own line already.
+    pub(super) honey: AtomicU64,
+}
 
 /// Look-ups by member, of one day.
 pub(super) struct Lookups {

@@ -1,18 +1,22 @@
 //! The shell: sockets, files, threads, clocks. Only here, and in the command line above it.
 
 mod admin;
+pub mod audit;
 pub mod caller;
 pub mod clock;
 pub mod config;
 mod connection;
+mod credentials;
 mod dev;
 mod engine;
 mod exchange;
+mod housekeeping;
 pub mod journal;
 pub mod keys;
 mod lane;
 mod listing;
 mod lookups;
+mod membership;
 mod page;
 mod reload;
 mod rule_store;

@@ -197,6 +197,7 @@ fn right_of(payload: &Payload) -> Option<OperationKind> {
         Payload::IndicatorConfirmed { .. } => OperationKind::IndicatorConfirm,
         Payload::IndicatorContested { .. } => OperationKind::IndicatorContest,
         Payload::IndicatorWithdrawn { .. } => OperationKind::IndicatorWithdraw,
+        Payload::IndicatorOverridden { .. } => OperationKind::IndicatorOverride,
         Payload::MemberAdmitted { .. } => OperationKind::MemberAdmit,
         Payload::MemberSuspended { .. } => OperationKind::MemberSuspend,
         Payload::SigningKeyRotated { .. } => OperationKind::MemberRotateKey,
@@ -249,6 +250,7 @@ impl History<'_> {
                 }
             }
             Payload::IndicatorShared { content, receipt } => self.share(record, content, receipt),
+            Payload::IndicatorOverridden { digest, registrar, .. } => self.own(digest, *registrar),
             Payload::IndicatorConfirmed { digest, .. } | Payload::IndicatorContested { digest, .. } => {
                 match self.known(digest)?.shared_under() {
                     Some(_) => Ok(()),

@@ -6,7 +6,7 @@
 use super::caller::{CallerError, caller};
 use super::connection;
 use super::journal::JournalHandle;
-use super::lookups::Lookups;
+use super::lookups::Looking;
 use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY};
 use crate::ids::CallerNo;
 use crate::metrics::{Metrics, Rejected, WorkerStats};
@@ -34,8 +34,8 @@ pub(super) struct Shared {
     pub member: MemberName,
     /// Where changes go.
     pub journal: JournalHandle,
-    /// Whom each member's desks have looked up today.
-    pub lookups: Lookups,
+    /// Whom each member's desks have looked up today, and the audit of it.
+    pub looking: Arc<Looking>,
     /// Frames that were answered, of all workers: an engine that drains watches it come to rest.
     pub frames: AtomicU64,
     /// Operations that wait for the journal.

@@ -1,7 +1,7 @@
 //! Taking records in: a fold that gives one state, whatever the order and the repetitions.
 
 use super::State;
-use crate::flags::{Pass, Raise, RaiseRef};
+use crate::flags::{Overridden, Pass, Raise, RaiseRef};
 use crate::indicators::{Contest, Receipt};
 use crate::version::Version;
 use sparr_protocol::codes::Role;
@@ -55,7 +55,8 @@ impl State {
                 stores.flags.votes.request(about, member);
             }
             Payload::FlagOverridden { subject, registrar, raise, .. } => {
-                let about = RaiseRef { subject: *subject, registrar: *registrar, raise: *raise };
+                let raise = RaiseRef { subject: *subject, registrar: *registrar, raise: *raise };
+                let about = Overridden::Raise(raise);
                 if record.actor.role == Role::Centre
                     && let Some(lifted) = stores.flags.votes.overridden(about, &record.actor, version)
                 {
@@ -91,6 +92,14 @@ impl State {
                 stores.indicators.contest(*digest, Contest { by: member, version, due: *due });
             }
             Payload::IndicatorWithdrawn { digest, .. } => stores.indicators.withdraw(*digest, member),
+            Payload::IndicatorOverridden { digest, registrar, .. } => {
+                let about = Overridden::Indicator(*digest, *registrar);
+                if record.actor.role == Role::Centre
+                    && stores.flags.votes.overridden(about, &record.actor, version).is_some()
+                {
+                    stores.indicators.withdraw(*digest, *registrar);
+                }
+            }
             Payload::MemberAdmitted { member, kind, key } => {
                 self.members.admit(*member, version, *kind, *key)
             }

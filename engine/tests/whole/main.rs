@@ -1,5 +1,6 @@
 //! Tests of the whole, in one binary: real engines in processes of their own, and the repository itself.
 
+mod audit;
 mod backtest;
 mod certificates;
 mod client;
@@ -13,7 +14,9 @@ mod floor;
 mod full_disk;
 mod journal_faults;
 mod lists;
+mod membership;
 mod merge;
+mod police_attacks;
 mod police_first;
 mod power_loss;
 mod privacy;

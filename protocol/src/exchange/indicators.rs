@@ -63,6 +63,13 @@ pub enum IndicatorOperation {
         /// Why.
         why: String,
     },
+    /// Withdraw another member's indicator, as one of two persons of the central organisation.
+    Override {
+        /// Which indicator.
+        id: IndicatorId,
+        /// Why.
+        why: String,
+    },
     /// Every indicator that the caller may see, or one.
     List(Option<IndicatorId>),
 }
@@ -101,6 +108,7 @@ impl IndicatorOperation {
             Self::Confirm { .. } => OperationKind::IndicatorConfirm,
             Self::Contest { .. } => OperationKind::IndicatorContest,
             Self::Withdraw { .. } => OperationKind::IndicatorWithdraw,
+            Self::Override { .. } => OperationKind::IndicatorOverride,
             Self::List(_) => OperationKind::IndicatorList,
         }
     }
@@ -128,7 +136,7 @@ impl IndicatorOperation {
             }
             Self::Confirm { id, evidence } => (AboutWire { evidence: *evidence, ..about(id) }, ""),
             Self::Contest { id, due, why } => (AboutWire { at: due.ms(), ..about(id) }, why.as_str()),
-            Self::Withdraw { id, why } => (about(id), why.as_str()),
+            Self::Withdraw { id, why } | Self::Override { id, why } => (about(id), why.as_str()),
         };
         codec::write(&wire, out);
         if !text.is_empty() {
@@ -191,6 +199,7 @@ impl IndicatorOperation {
             }
             OperationKind::IndicatorContest => Self::Contest { id, due: at, why: needed(text)? },
             OperationKind::IndicatorWithdraw => Self::Withdraw { id, why: needed(text)? },
+            OperationKind::IndicatorOverride => Self::Override { id, why: needed(text)? },
             other => return Err(ExchangeError::Operation(other.wire())),
         })
     }

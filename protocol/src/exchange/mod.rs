@@ -59,6 +59,8 @@ codes! {
         IndicatorContest = 21 "indicator_contest",
         IndicatorWithdraw = 22 "indicator_withdraw",
         IndicatorList = 23 "indicator_list",
+        /// Withdraw another member's indicator: the central organisation alone, by two persons.
+        IndicatorOverride = 24 "indicator_override",
         MemberAdmit = 32 "member_admit",
         MemberSuspend = 33 "member_suspend",
         MemberRotateKey = 34 "member_rotate_key",

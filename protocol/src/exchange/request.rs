@@ -298,6 +298,7 @@ impl ExchangeRequest {
             | OperationKind::IndicatorConfirm
             | OperationKind::IndicatorContest
             | OperationKind::IndicatorWithdraw
+            | OperationKind::IndicatorOverride
             | OperationKind::IndicatorList => {
                 (Operation::Indicator(IndicatorOperation::read(kind, rest)?), &[][..])
             }

@@ -93,6 +93,7 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         Operation::Indicator(IndicatorOperation::Confirm { id, evidence: [4; 32] }),
         Operation::Indicator(IndicatorOperation::Contest { id, due: at, why: "another person".to_owned() }),
         Operation::Indicator(IndicatorOperation::Withdraw { id, why: "closed".to_owned() }),
+        Operation::Indicator(IndicatorOperation::Override { id, why: "not the police's".to_owned() }),
         Operation::Indicator(IndicatorOperation::List(None)),
         Operation::Indicator(IndicatorOperation::List(Some(id))),
         Operation::Member(MemberOperation::Admit {

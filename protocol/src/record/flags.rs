@@ -160,6 +160,7 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
         | Payload::IndicatorConfirmed { .. }
         | Payload::IndicatorContested { .. }
         | Payload::IndicatorWithdrawn { .. }
+        | Payload::IndicatorOverridden { .. }
         | Payload::MemberAdmitted { .. }
         | Payload::MemberSuspended { .. }
         | Payload::SigningKeyRotated { .. }

@@ -2,7 +2,9 @@
 
 use super::{Payload, RecordError, RecordKind};
 use crate::codec;
+use crate::ids::MemberName;
 use crate::indicator::{Content, ContentDigest, read_last_text};
+use crate::limits::MEMBER_BYTES_MAX;
 use crate::time::Timestamp;
 
 codec::wire_struct! {
@@ -12,6 +14,14 @@ codec::wire_struct! {
         at: i64,
         evidence: [u8; 32],
         signature: [u8; 64],
+    }
+}
+
+codec::wire_struct! {
+    /// An override names whose indicator it is: it counts for that member's word alone.
+    pub(super) struct OverriddenWire / ArchivedOverriddenWire {
+        digest: [u8; 32],
+        registrar: [u8; MEMBER_BYTES_MAX],
     }
 }
 
@@ -36,6 +46,10 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
             (AboutWire { at: due.ms(), ..about(digest) }, why.as_str())
         }
         Payload::IndicatorWithdrawn { digest, why } => (about(digest), why.as_str()),
+        Payload::IndicatorOverridden { digest, registrar, why } => {
+            codec::write(&OverriddenWire { digest: digest.0, registrar: *registrar.bytes() }, out);
+            return codec::write_text(why, out);
+        }
         Payload::FlagRaised { .. }
         | Payload::FlagLifted { .. }
         | Payload::PassGranted { .. }
@@ -64,6 +78,15 @@ pub(super) fn read(kind: RecordKind, bytes: &[u8]) -> Result<Payload, RecordErro
         RecordKind::IndicatorShared => {
             let (receipt, rest) = bytes.split_first_chunk().ok_or(RecordError::Value("length"))?;
             return Ok(Payload::IndicatorShared { content: content(rest)?, receipt: *receipt });
+        }
+        RecordKind::IndicatorOverridden => {
+            let (wire, rest) = codec::read::<OverriddenWire>(bytes)?;
+            let registrar = MemberName::from_bytes(&wire.registrar).ok_or(RecordError::Value("registrar"))?;
+            let (digest, why) = (ContentDigest(wire.digest), read_last_text(rest)?.to_owned());
+            if why.is_empty() {
+                return Err(RecordError::Value("why"));
+            }
+            return Ok(Payload::IndicatorOverridden { digest, registrar, why });
         }
         _ => {}
     }

@@ -49,6 +49,7 @@ codes! {
         IndicatorContested = 20 "indicator_contested",
         IndicatorWithdrawn = 21 "indicator_withdrawn",
         IndicatorReported = 22 "indicator_reported",
+        IndicatorOverridden = 23 "indicator_overridden",
         ExemptionGranted = 32 "exemption_granted",
         PersonalListEntry = 33 "personal_list_entry",
         MemberAdmitted = 48 "member_admitted",
@@ -247,6 +248,7 @@ pub(crate) mod layouts {
     pub(crate) const LINKED: &[(&str, usize, usize)] = super::flags::LinkedWire::LAYOUT;
     pub(crate) const ABOUT_FLAG: &[(&str, usize, usize)] = super::flags::AboutFlagWire::LAYOUT;
     pub(crate) const ABOUT_INDICATOR: &[(&str, usize, usize)] = super::indicators::AboutWire::LAYOUT;
+    pub(crate) const OVERRIDDEN: &[(&str, usize, usize)] = super::indicators::OverriddenWire::LAYOUT;
     pub(crate) const MEMBER: &[(&str, usize, usize)] = super::members::MemberWire::LAYOUT;
     pub(crate) const COMMIT: &[(&str, usize, usize)] = super::commit::CommitWire::LAYOUT;
 }

@@ -149,6 +149,15 @@ pub enum Payload {
         /// Why.
         why: String,
     },
+    /// One of two persons of the central organisation withdraws another member's indicator.
+    IndicatorOverridden {
+        /// Which content.
+        digest: ContentDigest,
+        /// The member whose indicator it is.
+        registrar: MemberName,
+        /// Why.
+        why: String,
+    },
     /// A member may take part.
     MemberAdmitted {
         /// Its name.
@@ -200,6 +209,7 @@ impl Payload {
             Self::IndicatorConfirmed { .. } => RecordKind::IndicatorConfirmed,
             Self::IndicatorContested { .. } => RecordKind::IndicatorContested,
             Self::IndicatorWithdrawn { .. } => RecordKind::IndicatorWithdrawn,
+            Self::IndicatorOverridden { .. } => RecordKind::IndicatorOverridden,
             Self::MemberAdmitted { .. } => RecordKind::MemberAdmitted,
             Self::MemberSuspended { .. } => RecordKind::MemberSuspended,
             Self::SigningKeyRotated { .. } => RecordKind::SigningKeyRotated,
@@ -230,7 +240,8 @@ impl Payload {
             | Self::IndicatorShared { .. }
             | Self::IndicatorConfirmed { .. }
             | Self::IndicatorContested { .. }
-            | Self::IndicatorWithdrawn { .. } => indicators::write(self, out),
+            | Self::IndicatorWithdrawn { .. }
+            | Self::IndicatorOverridden { .. } => indicators::write(self, out),
             Self::MemberAdmitted { .. } | Self::MemberSuspended { .. } | Self::SigningKeyRotated { .. } => {
                 members::write(self, out);
             }
@@ -254,7 +265,8 @@ impl Payload {
             | RecordKind::IndicatorShared
             | RecordKind::IndicatorConfirmed
             | RecordKind::IndicatorContested
-            | RecordKind::IndicatorWithdrawn => indicators::read(known, bytes),
+            | RecordKind::IndicatorWithdrawn
+            | RecordKind::IndicatorOverridden => indicators::read(known, bytes),
             RecordKind::MemberAdmitted | RecordKind::MemberSuspended | RecordKind::SigningKeyRotated => {
                 members::read(known, bytes)
             }

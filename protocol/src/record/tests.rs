@@ -105,6 +105,7 @@ fn payloads() -> Vec<Payload> {
         Payload::IndicatorConfirmed { digest, evidence: [3; 32] },
         Payload::IndicatorContested { digest, due: Timestamp::from_ms(4), why: "another person".to_owned() },
         Payload::IndicatorWithdrawn { digest, why: "closed".to_owned() },
+        Payload::IndicatorOverridden { digest, registrar: member, why: "nobody's own case".to_owned() },
         Payload::MemberAdmitted { member, kind: MemberKind::Police, key: [4; 32] },
         Payload::MemberSuspended { member, why: "fees".to_owned() },
         Payload::SigningKeyRotated { member, key: [5; 32] },

@@ -178,6 +178,7 @@ pub fn commented_defaults() -> String {
     comment(
         &mut text,
         "Other members whose people may use this engine without an admission: the police, the central organisation.\n\
+         SIGHUP reads them again, and the legal bases below; who is named no more can do nothing from then on.\n\
          The key is the public key of signing-1.key, with which the police sign receipts.\n\
          [members]\n\
          police = { kind = \"police\", key = \"64 hexadecimal digits\" }\n\

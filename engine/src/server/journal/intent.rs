@@ -143,6 +143,13 @@ pub enum Intent {
         /// Why.
         why: String,
     },
+    /// Withdraw another member's indicator, as one of two persons.
+    OverrideIndicator {
+        /// Which indicator.
+        id: IndicatorId,
+        /// Why.
+        why: String,
+    },
     /// Let a member in.
     Admit {
         /// Its name.
@@ -186,6 +193,7 @@ impl Intent {
             | Self::Pass { .. }
             | Self::Override { .. }
             | Self::Withdraw { .. }
+            | Self::OverrideIndicator { .. }
             | Self::Suspend { .. } => true,
             Self::Raise { .. }
             | Self::Extend { .. }
@@ -223,7 +231,8 @@ impl Intent {
             | Self::Receipt { id, .. }
             | Self::Confirm { id, .. }
             | Self::Contest { id, .. }
-            | Self::Withdraw { id, .. } => vec![Touched::Indicator(*id)],
+            | Self::Withdraw { id, .. }
+            | Self::OverrideIndicator { id, .. } => vec![Touched::Indicator(*id)],
         }
     }
 }

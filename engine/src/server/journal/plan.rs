@@ -97,7 +97,8 @@ pub(super) fn plan(intent: &Intent, asker: &Asker<'_>) -> Result<Planned, Refusa
         | Intent::Share(_)
         | Intent::Confirm { .. }
         | Intent::Contest { .. }
-        | Intent::Withdraw { .. } => plan_indicators::plan(intent, asker),
+        | Intent::Withdraw { .. }
+        | Intent::OverrideIndicator { .. } => plan_indicators::plan(intent, asker),
         Intent::Admit { member, kind, key } => {
             let admitted = Payload::MemberAdmitted { member: *member, kind: *kind, key: *key };
             Ok(Planned::durable(vec![admitted], now))

@@ -2,7 +2,7 @@
 
 use super::intent::By;
 use super::plan::{Asker, Planned};
-use crate::flags::{Flag, RaiseRef, Standing};
+use crate::flags::{Flag, Overridden, RaiseRef, Standing};
 use crate::limits::{FLAG_DAYS_MAX, PASS_MS_MAX, PASSES_MAX};
 use crate::request::{KeyId, LivePseudonyms};
 use sparr_protocol::exchange::Refusal;
@@ -184,7 +184,7 @@ pub(super) fn overriding(
     let Some((key_id, subject, flag)) = flags.first().copied() else { return Err(Refusal::NotFlagged) };
     let Some(raise) = flag.raised.map(|raise| raise.version.place()) else { return Err(Refusal::NotFlagged) };
     let votes = &asker.state.stores.flags.votes;
-    let about = RaiseRef { subject, registrar, raise };
+    let about = Overridden::Raise(RaiseRef { subject, registrar, raise });
     if votes.has_voted(&about, asker.actor) {
         return Err(Refusal::SamePerson);
     }

@@ -2,6 +2,7 @@
 
 use super::intent::Intent;
 use super::plan::{Asker, Planned};
+use crate::flags::Overridden;
 use crate::indicators::Indicator;
 use crate::limits::{CONTEST_MS_MAX, EVENT_EARLY_MS_MAX};
 use crate::request::Prefix;
@@ -68,6 +69,20 @@ pub(super) fn plan(intent: &Intent, asker: &Asker<'_>) -> Result<Planned, Refusa
             }
             let withdrawn = Payload::IndicatorWithdrawn { digest: known.digest, why: why.clone() };
             Ok(Planned::durable(vec![withdrawn], now))
+        }
+        Intent::OverrideIndicator { id, why } => {
+            let (known, content) = shared(*id, asker)?;
+            let about = Overridden::Indicator(known.digest, content.registrar);
+            let votes = &asker.state.stores.flags.votes;
+            if votes.has_voted(&about, asker.actor) {
+                return Err(Refusal::SamePerson);
+            }
+            let overridden = Payload::IndicatorOverridden {
+                digest: known.digest,
+                registrar: content.registrar,
+                why: why.clone(),
+            };
+            Ok(Planned::of_two(overridden, now, !votes.has_any(&about)))
         }
         Intent::Raise { .. }
         | Intent::Lift { .. }

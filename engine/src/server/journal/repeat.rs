@@ -1,7 +1,7 @@
 //! An operation that comes again, because its asker did not hear the answer.
 
 use super::Intent;
-use crate::flags::RaiseRef;
+use crate::flags::{Overridden, RaiseRef};
 use crate::request::LivePseudonyms;
 use crate::state::State;
 use sparr_protocol::exchange::{Refusal, Said};
@@ -48,7 +48,8 @@ pub(super) fn said((known, stamp): &(Payload, u64), intent: &Intent, state: &Sta
             Payload::FlagOverridden { subject, registrar, raise, .. },
             Intent::Override { subject: live, registrar: asked },
         ) if about(subject, live) && registrar == asked => {
-            let about = RaiseRef { subject: *subject, registrar: *registrar, raise: *raise };
+            let raise = RaiseRef { subject: *subject, registrar: *registrar, raise: *raise };
+            let about = Overridden::Raise(raise);
             let second_person = !state.stores.flags.votes.is_decided(&about);
             return Said::Durable { peers: 0, effective_from: recorded_at, second_person };
         }
@@ -78,6 +79,13 @@ pub(super) fn said((known, stamp): &(Payload, u64), intent: &Intent, state: &Sta
         }
         (Payload::IndicatorContested { digest, .. }, Intent::Contest { id, .. })
         | (Payload::IndicatorWithdrawn { digest, .. }, Intent::Withdraw { id, .. }) => digest_is(digest, id),
+        (Payload::IndicatorOverridden { digest, registrar, .. }, Intent::OverrideIndicator { id, .. })
+            if digest_is(digest, id) =>
+        {
+            let about = Overridden::Indicator(*digest, *registrar);
+            let second_person = !state.stores.flags.votes.is_decided(&about);
+            return Said::Durable { peers: 0, effective_from: recorded_at, second_person };
+        }
         (Payload::MemberAdmitted { member, kind, .. }, Intent::Admit { member: m, kind: k, .. }) => {
             (member, kind) == (m, k)
         }
