@@ -7,6 +7,7 @@ use super::keys::{self, KeyError, SigningKey};
 use super::lookups::Lookups;
 use super::reload::{Cause, Reloader, Report};
 use super::rule_store::RuleStore;
+use super::rules_desk;
 use super::transport::{Credentials, endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use super::{clock, dev};
@@ -88,6 +89,7 @@ pub struct Engine {
     stop_housekeeping: Sender<()>,
     threads: Vec<JoinHandle<()>>,
     journal: JoinHandle<()>,
+    rules: JoinHandle<()>,
     /// Where the data plane listens.
     pub listen: SocketAddr,
     /// Where the admin port is.
@@ -170,7 +172,10 @@ impl Engine {
         let (journal_handle, journal_thread) =
             journal::start(opened, signing_key, config.sharing.clone(), state.clone(), metrics.clone())
                 .map_err(io_error("journal"))?;
+        let (rules_desk, rules_thread) =
+            rules_desk::start(reloader.clone()).map_err(io_error("rules desk"))?;
         let shared = Arc::new(Shared {
+            rules: rules_desk,
             state: state.clone(),
             metrics: metrics.clone(),
             member: config.member,
@@ -214,6 +219,7 @@ impl Engine {
             stop_housekeeping,
             threads,
             journal: journal_thread,
+            rules: rules_thread,
             listen,
             admin: admin_address,
         })
@@ -256,6 +262,7 @@ impl Engine {
         // The last handle: the journal commits what it has and ends.
         drop(self.shared);
         let _ = self.journal.join();
+        let _ = self.rules.join();
     }
 }
 

@@ -7,6 +7,7 @@ use super::caller::{CallerError, caller};
 use super::connection;
 use super::journal::JournalHandle;
 use super::lookups::Lookups;
+use super::rules_desk::RulesDesk;
 use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY};
 use crate::ids::CallerNo;
 use crate::metrics::{Metrics, Rejected, WorkerStats};
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub member: MemberName,
     /// Where changes go.
     pub journal: JournalHandle,
+    /// Where changes of rule sets go.
+    pub rules: RulesDesk,
     /// Whom each member's desks have looked up today.
     pub lookups: Lookups,
     /// Frames that were answered, of all workers: an engine that drains watches it come to rest.

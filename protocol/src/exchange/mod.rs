@@ -6,14 +6,18 @@
 
 mod answer;
 mod entries;
+mod exemptions;
 mod flags;
 mod indicators;
 mod members;
 mod request;
+mod rules;
 #[cfg(test)]
 pub(crate) use answer::layouts as answer_layouts;
 #[cfg(test)]
 pub(crate) use entries::layouts as entry_layouts;
+#[cfg(test)]
+pub(crate) use exemptions::layouts as exemption_layouts;
 #[cfg(test)]
 pub(crate) use flags::layouts as flag_layouts;
 #[cfg(test)]
@@ -27,9 +31,11 @@ mod tests;
 
 pub use answer::{ExchangeAnswer, Said};
 pub use entries::{FlagEntry, IndicatorEntry, Look};
+pub use exemptions::{ExemptionEntry, ExemptionOperation};
 pub use indicators::IndicatorOperation;
 pub use members::MemberOperation;
 pub use request::{ExchangeRequest, Operation, SubjectText};
+pub use rules::RulesOperation;
 
 use crate::codec::{self, Truncated};
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish, codes};
@@ -63,6 +69,17 @@ codes! {
         MemberSuspend = 33 "member_suspend",
         MemberRotateKey = 34 "member_rotate_key",
         MemberList = 35 "member_list",
+        /// Silence named rules for one key.
+        ExemptAdd = 40 "exempt_add",
+        ExemptConfirm = 41 "exempt_confirm",
+        ExemptEnd = 42 "exempt_end",
+        ExemptList = 43 "exempt_list",
+        RulesReload = 48 "rules_reload",
+        RulesApprove = 49 "rules_approve",
+        RulesRollback = 50 "rules_rollback",
+        /// One rule, or all of them.
+        RuleKill = 51 "rule_kill",
+        RuleRevive = 52 "rule_revive",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
     }
@@ -149,6 +166,24 @@ codes! {
         SamePerson = 39 "same_person",
         /// A text that people will read names somebody: a number, an address, a card.
         PersonalInText = 40 "personal_in_text",
+        /// The active rule set has no rule of this name.
+        NoSuchRule = 41 "no_such_rule",
+        /// More rules than one exemption may name.
+        TooManyRules = 42 "too_many_rules",
+        /// No exemption of the caller's member has this id.
+        NoSuchExemption = 43 "no_such_exemption",
+        /// No rule set waits for approval.
+        NothingStaged = 44 "nothing_staged",
+        /// Another rule set waits for approval than the one that was named.
+        OtherSetStaged = 45 "other_set_staged",
+        /// No such rule set decided before, or its copy is not whole.
+        NoSuchRuleSet = 46 "no_such_rule_set",
+        /// The rule files have errors; the engine's log says which. Nothing was changed.
+        RulesRefused = 47 "rules_refused",
+        /// It is so already.
+        AlreadySo = 48 "already_so",
+        /// The engine could not keep it on its disk: nothing was changed.
+        NotKept = 49 "not_kept",
     }
 
     /// Where a flag stands.

@@ -33,6 +33,9 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
         | Payload::IndicatorConfirmed { .. }
         | Payload::IndicatorContested { .. }
         | Payload::IndicatorWithdrawn { .. }
+        | Payload::ExemptionGranted { .. }
+        | Payload::ExemptionConfirmed { .. }
+        | Payload::ExemptionEnded { .. }
         | Payload::Unknown { .. } => return,
     };
     codec::write(&MemberWire { member: *member.bytes(), key, kind }, out);

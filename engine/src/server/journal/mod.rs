@@ -6,6 +6,7 @@
 
 mod intent;
 mod plan;
+mod plan_exemptions;
 mod plan_flags;
 mod plan_indicators;
 mod repeat;
