@@ -205,6 +205,7 @@ mod tests {
             position: Default::default(),
             staleness_ms: 0,
             degraded: Default::default(),
+            natural: None,
             checked: Default::default(),
             engine_us: 0,
         }

@@ -63,6 +63,7 @@ pub mod backtest;
 pub mod cli;
 pub mod decision;
 pub mod distinct;
+pub mod exemptions;
 pub mod explain;
 pub mod facts;
 pub mod filter;

@@ -66,6 +66,9 @@ pub const PASSES_MAX: usize = 8;
 /// Longest life of a pass, ms: a day.
 pub const PASS_MS_MAX: i64 = 86_400_000;
 
+/// Longest that an exemption acts, ms: 30 days. Who needs it for longer changes the rule.
+pub const EXEMPTION_MS_MAX: i64 = 30 * 86_400_000;
+
 /// Longest that a registrar may take to answer a contest, ms: 30 days.
 pub const CONTEST_MS_MAX: i64 = 30 * 86_400_000;
 

@@ -4,6 +4,7 @@
 //! after the other. Reading checks every value, because a file may be damaged: what is not legal is `None`.
 
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
+use sparr_protocol::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use sparr_protocol::flag::{MerchantRef, Methods, Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
 use sparr_protocol::indicator::{Content, ContentDigest, IndicatorId};
@@ -65,7 +66,7 @@ macro_rules! codes {
         }
     )+};
 }
-codes!(AuthMethod, FlagReason, RequestedBy, Role, Wish, MemberKind, Currency);
+codes!(AuthMethod, FlagReason, RequestedBy, Role, Wish, MemberKind, ExemptionKey, Currency);
 
 macro_rules! bytes {
     ($($name:path),+) => {$(
@@ -79,7 +80,7 @@ macro_rules! bytes {
         }
     )+};
 }
-bytes!(Pseudonym, RequestId, ContentDigest, IndicatorId);
+bytes!(Pseudonym, RequestId, ContentDigest, IndicatorId, ExemptionId);
 
 pack_fields!(Origin { member, engine, epoch });
 pack_fields!(RecordRef { origin, sequence });
@@ -158,6 +159,15 @@ impl Pack for String {
     }
     fn unpack(from: &mut &[u8]) -> Option<Self> {
         Self::from_utf8(Vec::unpack(from)?).ok()
+    }
+}
+
+impl Pack for RuleNames {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.iter().collect::<Vec<_>>().join(",").pack(out);
+    }
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Self::parse(&String::unpack(from)?)
     }
 }
 

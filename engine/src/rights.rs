@@ -114,6 +114,16 @@ const fn lines(right: Right) -> &'static [Line] {
                 (DESKS, Role::Desk, Reach::All),
                 (EVERYBODY, Role::Operator, Reach::All),
             ],
+            // Whose rules they are. Two persons are asked for where it matters, by who acts, not by a role.
+            OperationKind::ExemptAdd
+            | OperationKind::ExemptConfirm
+            | OperationKind::ExemptEnd
+            | OperationKind::ExemptList
+            | OperationKind::RulesReload
+            | OperationKind::RulesApprove
+            | OperationKind::RulesRollback
+            | OperationKind::RuleKill
+            | OperationKind::RuleRevive => &[(SCREENERS, Role::Risk, Reach::Own)],
             OperationKind::ReasonName => &[
                 (EVERYBODY, Role::Gateway, Reach::All),
                 (EVERYBODY, Role::Desk, Reach::All),
@@ -181,7 +191,25 @@ mod tests {
                         let centre = role == Role::Centre && kind == MemberKind::CentralOrganisation;
                         assert_eq!(reach != Reach::Nobody, centre, "{where_}");
                     }
-                    if kind == MemberKind::Merchant && !matches!(role, Role::Gateway | Role::Operator) {
+                    let own_rules = matches!(
+                        right,
+                        Right::Exchange(
+                            OperationKind::ExemptAdd
+                                | OperationKind::ExemptConfirm
+                                | OperationKind::ExemptEnd
+                                | OperationKind::ExemptList
+                                | OperationKind::RulesReload
+                                | OperationKind::RulesApprove
+                                | OperationKind::RulesRollback
+                                | OperationKind::RuleKill
+                                | OperationKind::RuleRevive
+                        )
+                    );
+                    if own_rules {
+                        let risk = role == Role::Risk && SCREENERS.contains(&kind);
+                        assert_eq!(reach, if risk { Reach::Own } else { Reach::Nobody }, "{where_}");
+                    } else if kind == MemberKind::Merchant && !matches!(role, Role::Gateway | Role::Operator)
+                    {
                         let name = right == Right::Exchange(OperationKind::ReasonName);
                         assert_eq!(reach != Reach::Nobody, name, "a merchant reads no lists: {where_}");
                     }

@@ -7,7 +7,7 @@ use crate::decision::{self, Floor};
 use crate::facts::{Facts, Gathering, Wanted};
 use crate::ids::{Binding, BodyDigest, CallerNo, Known};
 use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
-use crate::request::Request;
+use crate::request::{KeyName, Request};
 use crate::rules::Hits;
 use crate::state::{ActiveRules, Moment, State};
 use crate::velocity::Reading;
@@ -27,6 +27,8 @@ pub struct Scratch {
     readings: Vec<Reading>,
     hits: Hits,
     ranked: Vec<(u16, ReasonCode)>,
+    /// Places of rules that are silent for the request.
+    silent: Vec<usize>,
 }
 
 impl Scratch {
@@ -123,6 +125,7 @@ pub fn screen(
         position: state.position(),
         staleness_ms: state.staleness_ms(),
         degraded: Degraded::default(),
+        natural: None,
         checked: Checked::default(),
         engine_us: asked.since_read.elapsed_us(),
     };
@@ -176,10 +179,19 @@ pub fn screen(
 
     let of_this_payment = authentication_is_of_this_payment(&request, asked.caller, state);
     let floor = Floor::of(&facts, now, state.policy.verify_unavailable, of_this_payment);
-    let decided: Result<Decided, Why> = decision::fold(&rules.set, &scratch.hits, floor, &mut scratch.ranked);
+    let Scratch { hits, ranked, silent, .. } = scratch;
+    find_silent(&facts, rules, hits, now, state, silent);
+    let decided = decision::fold_exempted(&rules.set, hits, floor, silent, ranked);
+    let natural = decided.ok().and_then(|(_, natural)| natural);
+    let mut degraded = facts.degraded;
+    if natural.is_some() {
+        degraded.insert(Degraded::EXEMPTED);
+    }
+    let decided: Result<Decided, Why> = decided.map(|(decided, _)| decided);
     let response = AuthorisationResponse {
         answer: decided.map_err(NotScreened::from),
-        degraded: facts.degraded,
+        degraded,
+        natural,
         checked: facts.checked,
         ..unanswered(id, Why::RuleError.into())
     };
@@ -189,6 +201,34 @@ pub fn screen(
     admitted.answered(response);
     observer.ended(Stage::Decide);
     response
+}
+
+/// Finds the rules among those that hit or failed which exemptions silence for this request.
+fn find_silent(
+    facts: &Facts<'_>,
+    rules: &ActiveRules,
+    hits: &Hits,
+    now: Timestamp,
+    state: &State,
+    silent: &mut Vec<usize>,
+) {
+    silent.clear();
+    if state.exemptions.is_empty() || hits.enforced.is_empty() {
+        return;
+    }
+    // A person is known under each live key; what else is exempt is looked up under the current one.
+    let live = facts.request.subject();
+    let subject = live.iter().flat_map(|live| live.iter().map(|(_, one)| one));
+    let others = [KeyName::Card, KeyName::Account].into_iter().filter_map(|name| facts.key(name));
+    for value in subject.chain(others) {
+        state.exemptions.visit(state.member(), value, now, |names, two_persons| {
+            let is_silent = |place: &&usize| {
+                let rule = &rules.set.rules()[**place];
+                names.contains(&rule.id) && (two_persons || !rule.reads_indicators)
+            };
+            silent.extend(hits.enforced.iter().chain(&hits.errors).filter(is_silent));
+        });
+    }
 }
 
 /// Remembers that a flagged person was looked up, and what came of it: the person may ask.

@@ -4,12 +4,14 @@
 //! later may be in it or not, and is applied again when it is read: the fold takes any record any number of times, in any
 //! order. Files, checksums and threads are the server's (`server/snapshots.rs`).
 
+use crate::exemptions::{Exemption, Of};
+use crate::facts::Stores;
 use crate::flags::snapshot::each;
 use crate::indicators::Indicator;
 use crate::journal::JournalHead;
 use crate::members::MemberRecords;
 use crate::pack::{Pack, pack_fields};
-use crate::state::State;
+use crate::state::{Folded, State};
 use sparr_protocol::ids::MemberName;
 use std::io;
 
@@ -46,8 +48,10 @@ pub enum Section {
     Indicators = 10,
     /// Members.
     Members = 11,
+    /// Exemptions.
+    Exemptions = 12,
     /// Nothing: the last block. Without it a snapshot is not whole.
-    End = 12,
+    End = 13,
 }
 
 impl Section {
@@ -65,7 +69,8 @@ impl Section {
             9 => Some(Self::Overrides),
             10 => Some(Self::Indicators),
             11 => Some(Self::Members),
-            12 => Some(Self::End),
+            12 => Some(Self::Exemptions),
+            13 => Some(Self::End),
             _ => None,
         }
     }
@@ -122,9 +127,13 @@ impl<S: Sink> Items for S {
 /// Writes everything that records have brought about.
 pub fn write(state: &State, head: &SnapshotHead, sink: &mut impl Sink) -> io::Result<()> {
     sink.items(Section::Head, std::iter::once(head.clone()))?;
-    state.stores.flags.write(sink)?;
-    sink.items(Section::Indicators, state.stores.indicators.every())?;
-    sink.items(Section::Members, state.members.records().into_iter())?;
+    // Every part is named, so that a new one does not compile until it is written as well.
+    let Folded { stores, members, exemptions } = state.folded();
+    let Stores { member: _, flags, indicators, velocity: _ } = stores;
+    flags.write(sink)?;
+    sink.items(Section::Indicators, indicators.every())?;
+    sink.items(Section::Members, members.records().into_iter())?;
+    sink.items(Section::Exemptions, exemptions.every().into_iter())?;
     sink.block(Section::End, &[])
 }
 
@@ -148,7 +157,7 @@ impl<'a> Reading<'a> {
 
     /// Takes in the next block.
     pub fn block(&mut self, section: Section, bytes: &[u8]) -> Result<(), Damaged> {
-        let State { stores, members, .. } = self.state;
+        let Folded { stores, members, exemptions } = self.state.folded();
         if let Some(read) = stores.flags.read(section, bytes) {
             return read;
         }
@@ -160,6 +169,10 @@ impl<'a> Reading<'a> {
             }),
             Section::Members => each(bytes, |records: MemberRecords| {
                 members.restore(records);
+                true
+            }),
+            Section::Exemptions => each(bytes, |(of, known): (Of, Exemption)| {
+                exemptions.restore(of, known);
                 true
             }),
             Section::End => {

@@ -6,6 +6,7 @@ mod apply;
 pub use apply::ApplyError;
 
 use crate::distinct::Distinct;
+use crate::exemptions::Exemptions;
 use crate::facts::Stores;
 use crate::flags::FlagSet;
 use crate::ids::Ids;
@@ -97,12 +98,28 @@ pub struct ActiveRules {
     pub observed_since: Vec<Timestamp>,
 }
 
+/// A rule set that no longer decides.
+pub struct Retired(Option<Arc<ActiveRules>>);
+
+impl Retired {
+    /// Frees it once no request is on its way through it any more. `pause` is what waiting is done with.
+    pub fn wait(self, pause: impl Fn()) {
+        let Some(mut set) = self.0 else { return };
+        while let Err(shared) = Arc::try_unwrap(set) {
+            set = shared;
+            pause();
+        }
+    }
+}
+
 /// Everything that an engine knows.
 pub struct State {
     /// Flags, indicators and velocity.
     pub stores: Stores,
     /// Who takes part in the exchange.
     pub members: Members,
+    /// Rules that are silent for some.
+    pub exemptions: Exemptions,
     /// Answered request ids.
     pub ids: Ids,
     /// Network keys.
@@ -124,6 +141,13 @@ pub struct State {
     draining: AtomicBool,
     /// Seed of digests that never leave this process.
     pub(crate) seed: foldhash::quality::RandomState,
+}
+
+/// What records have brought about. Everything else is this engine's own, or is made anew at each start.
+pub(crate) struct Folded<'a> {
+    pub(crate) stores: &'a Stores,
+    pub(crate) members: &'a Members,
+    pub(crate) exemptions: &'a Exemptions,
 }
 
 /// What a state begins with.
@@ -157,6 +181,7 @@ impl State {
                 velocity: Velocity::new(config.velocity_keys_max),
             },
             members: Members::default(),
+            exemptions: Exemptions::default(),
             ids: Ids::new(config.ids_kept_max),
             keyring: config.keyring,
             policy: config.policy,
@@ -178,7 +203,10 @@ impl State {
     /// Makes a rule set the one that decides, in one step: a request sees the old one or the new one, whole.
     ///
     /// A velocity key that was observed before goes on with what it has; a new one begins to fill now.
-    pub fn activate(&self, set: RuleSet, moment: Moment) {
+    ///
+    /// Gives back the set that decided before. Requests may still be on their way through it: whoever has it last frees
+    /// it, which takes milliseconds for a large one, so it is kept until nobody else has it ([`Retired::wait`]).
+    pub fn activate(&self, set: RuleSet, moment: Moment) -> Retired {
         let now = self.now(moment);
         let before = self.rules.load();
         let observed_since = set
@@ -200,7 +228,8 @@ impl State {
                     .unwrap_or(now)
             })
             .collect();
-        self.rules.store(Some(Arc::new(ActiveRules { set, observed_since })));
+        drop(before);
+        Retired(self.rules.swap(Some(Arc::new(ActiveRules { set, observed_since }))))
     }
 
     /// The active rule set: load it once for a batch, so that no batch mixes versions.
@@ -254,6 +283,31 @@ impl State {
     /// Goes on in another epoch: the journal failed and was read again.
     pub fn begin_epoch(&self, epoch: u32) {
         self.epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    /// What records have brought about. Every part is named: a new one does not compile until somebody has decided.
+    pub(crate) fn folded(&self) -> Folded<'_> {
+        let Self {
+            stores,
+            members,
+            exemptions,
+            ids: _,
+            keyring: _,
+            policy: _,
+            honey: _,
+            honey_touched: _,
+            looks_known_since: _,
+            screened_people: _,
+            clock: _,
+            rules: _,
+            engine: _,
+            epoch: _,
+            applied: _,
+            ready: _,
+            draining: _,
+            seed: _,
+        } = self;
+        Folded { stores, members, exemptions }
     }
 
     /// Goes on from where a snapshot ends.

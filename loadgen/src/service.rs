@@ -151,6 +151,7 @@ fn approval(id: RequestId) -> AuthorisationResponse {
         position: Position { engine: 0, epoch: 0, index: 0 },
         staleness_ms: 0,
         degraded: Degraded::default(),
+        natural: None,
         checked: Checked::default(),
         engine_us: 0,
     }

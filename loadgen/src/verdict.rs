@@ -148,6 +148,7 @@ mod tests {
             position: Position { engine: 1, epoch: 1, index: 0 },
             staleness_ms: 0,
             degraded: Degraded::default(),
+            natural: None,
             checked: Checked::default(),
             engine_us: 0,
         }

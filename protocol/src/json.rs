@@ -181,6 +181,13 @@ impl AuthorisationResponse {
                 }
             }
         }
+        if let Some(natural) = self.natural {
+            let (outcome, review) = (natural.outcome.name(), natural.review.name());
+            object.insert(
+                "natural".into(),
+                json!({ "outcome": outcome, "review": review, "score": natural.score }),
+            );
+        }
         let looked = |key: &CheckedKey| match self.checked.get(*key) {
             Looked::Absent => "absent",
             Looked::Checked => "checked",

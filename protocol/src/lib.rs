@@ -44,6 +44,7 @@ pub mod codec;
 pub mod codes;
 pub mod contact;
 pub mod exchange;
+pub mod exemption;
 pub mod field;
 pub mod flag;
 pub mod frame;

@@ -250,6 +250,17 @@ pub struct Decided {
     pub reasons: Reasons,
 }
 
+/// The natural result: what the rules say, and the floor, as if there were no exemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Natural {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Its review.
+    pub review: Review,
+    /// Its score.
+    pub score: i32,
+}
+
 /// A refusal to decide: why, and which field is at fault, where one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotScreened {
@@ -282,6 +293,8 @@ pub struct AuthorisationResponse {
     pub staleness_ms: u32,
     /// In which ways the answer is worth less than usual.
     pub degraded: Degraded,
+    /// What would have been decided without exemptions, where one silenced a rule.
+    pub natural: Option<Natural>,
     /// What was looked at.
     pub checked: Checked,
     /// Microseconds from reading the request to writing the answer.
@@ -311,7 +324,9 @@ codec::wire_struct! {
         why: u8,
         field: u8,
         reasons_len: u8,
-        reserved: [u8; 6],
+        natural_outcome: u8,
+        natural_review: u8,
+        natural_score: i32,
     }
 }
 
@@ -351,6 +366,11 @@ impl AuthorisationResponse {
             hold_until: NO_HOLD,
             ..AnswerHead::default()
         };
+        if let Some(natural) = self.natural {
+            head.natural_outcome = natural.outcome.wire();
+            head.natural_review = natural.review.wire();
+            head.natural_score = natural.score;
+        }
         match self.answer {
             Ok(decided) => {
                 head.screened = DECIDED;
@@ -400,7 +420,17 @@ impl AuthorisationResponse {
             }),
             _ => return Err(AnswerError::UnknownValue("screened")),
         };
+        let natural = match head.natural_outcome {
+            0 => None,
+            outcome => Some(Natural {
+                outcome: Outcome::from_wire(outcome).ok_or(AnswerError::UnknownValue("natural_outcome"))?,
+                review: Review::from_wire(head.natural_review)
+                    .ok_or(AnswerError::UnknownValue("natural_review"))?,
+                score: head.natural_score.to_native(),
+            }),
+        };
         Ok(Self {
+            natural,
             request_id: RequestId(head.request_id),
             answer,
             rule_set_digest: RuleSetDigest(head.rule_set_digest),

@@ -7,6 +7,7 @@ use crate::exchange::{
     self, ExchangeAnswer, ExchangeRequest, LookedBy, Operation, OperationKind, PlannedChange, Refusal, Said,
     StandingCode, SubjectText,
 };
+use crate::exemption::{ExemptionKey, ExemptionStanding};
 use crate::field::Field;
 use crate::flag::{Methods, Scope, Terms};
 use crate::frame::{CloseCode, MessageKind, Next};
@@ -98,7 +99,8 @@ fn sections() -> Vec<(&'static str, String)> {
         "record kind" RecordKind, "kind of indicator" IndicatorKind, "`role` of an indicator" IndicatorRole,
         "`grade`" Grade, "`attested`" Attestation, "`standing` of an indicator" IndicatorStanding,
         "kind of member" MemberKind, "`standing` of a member" MemberStanding, "plan" PlannedChange,
-        "`by` of a look" LookedBy,
+        "`by` of a look" LookedBy, "key of an exemption" ExemptionKey,
+        "`standing` of an exemption" ExemptionStanding,
     );
     let mut kinds = String::from("| number | message |\n|---|---|\n");
     for kind in MessageKind::ALL {
@@ -157,6 +159,8 @@ fn sections() -> Vec<(&'static str, String)> {
         ("exchange-draft", layout(exchange::indicator_layouts::DRAFT)),
         ("exchange-about-indicator", layout(exchange::indicator_layouts::ABOUT)),
         ("exchange-member-change", layout(exchange::member_layouts::CHANGE)),
+        ("exchange-exempt-add", layout(exchange::exemption_layouts::ADD)),
+        ("exchange-exemption", layout(exchange::exemption_layouts::ENTRY)),
         ("exchange-answer-head", layout(exchange::answer_layouts::HEAD)),
         ("exchange-durable", layout(exchange::answer_layouts::DURABLE)),
         ("exchange-flag", layout(exchange::entry_layouts::FLAG)),
@@ -174,6 +178,7 @@ fn sections() -> Vec<(&'static str, String)> {
         ("record-about-indicator", layout(crate::record::layouts::ABOUT_INDICATOR)),
         ("record-indicator-overridden", layout(crate::record::layouts::OVERRIDDEN)),
         ("record-member", layout(crate::record::layouts::MEMBER)),
+        ("record-exemption", layout(crate::record::layouts::EXEMPTION)),
         ("record-commit", layout(crate::record::layouts::COMMIT)),
         ("close-codes", close),
         ("example-request", hexdump(&golden()[0].1)),
@@ -316,6 +321,7 @@ fn decided() -> AuthorisationResponse {
         position: Position { engine: 1, epoch: 77, index: 42 },
         staleness_ms: 12,
         degraded,
+        natural: None,
         checked,
         engine_us: 9,
     }

@@ -1,9 +1,12 @@
 //! `sparr check`: every error of every rule file at once, without running any of them.
 
 use super::{CannotRun, Ended, Outcome};
-use crate::rules::{self, Diagnostic, Sources};
+use crate::limits::{RULE_COST_MAX, SET_COST_MAX};
+use crate::rules::{self, Diagnostic, RuleSet, Sources};
 use crate::server::sources;
 use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::cmp::Reverse;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -23,6 +26,9 @@ pub(crate) struct CheckArgs {
     /// Findings that are warnings elsewhere are errors: what a risk team's CI runs
     #[arg(long)]
     strict: bool,
+    /// Also what each rule costs at most, the dearest first: questions that one evaluation asks
+    #[arg(long)]
+    costs: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,6 +53,25 @@ impl Format {
     }
 }
 
+/// Prints what rules cost, and what share of what they may. A set asks each distinct question once, so that it costs less
+/// than its rules together.
+fn costs(set: &RuleSet, format: Format) {
+    let mut rules: Vec<_> = set.rules().iter().collect();
+    rules.sort_by_key(|rule| (Reverse(rule.cost), rule.id.as_str()));
+    let share = |cost: u32, most: u32| f64::from(cost) / f64::from(most) * 100.0;
+    if format == Format::Json {
+        for rule in rules {
+            println!("{}", json!({ "rule": rule.id, "cost": rule.cost, "cost_max": RULE_COST_MAX }));
+        }
+        return println!("{}", json!({ "set_cost": set.cost(), "set_cost_max": SET_COST_MAX }));
+    }
+    println!("{:>6}  {:>6}  rule", "cost", "of cap");
+    for rule in rules {
+        println!("{:>6}  {:>5.1}%  {}", rule.cost, share(rule.cost, RULE_COST_MAX), rule.id);
+    }
+    println!("{:>6}  {:>5.1}%  the set", set.cost(), share(set.cost(), SET_COST_MAX));
+}
+
 /// Checks a folder.
 pub(crate) fn run(args: &CheckArgs) -> Outcome {
     let sources = sources::read_dir(&args.dir)?;
@@ -63,6 +88,9 @@ pub(crate) fn run(args: &CheckArgs) -> Outcome {
             }
             Some(_) | None => println!("{errors} errors, {warnings} warnings"),
         }
+    }
+    if let Some(set) = loaded.set.as_ref().filter(|_| args.costs) {
+        costs(set, args.format);
     }
     if errors == 0 && loaded.set.is_none() {
         return Err(CannotRun("the rules were not loaded and no reason was given".to_owned()));

@@ -162,6 +162,13 @@ pub(super) fn why(refusal: Refusal) -> &'static str {
         Refusal::PersonalInText => {
             "the text names somebody; people will read it, so say it without numbers and addresses"
         }
+        Refusal::NoSuchRule => "the active rule set has no rule of this name",
+        Refusal::NoSuchExemption => "no exemption that acts has this id; see `sparr exempt list`",
+        Refusal::NothingStaged => "no rule set waits for approval",
+        Refusal::OtherSetStaged => "another rule set waits than this one; see `sparr rules history`",
+        Refusal::NoSuchRuleSet => "no such rule set decided before, or its copy is not whole",
+        Refusal::RulesRefused => "the rule files have errors and nothing was changed; see `sparr check`",
+        Refusal::NotKept => "the engine could not keep it on its disk, and nothing was changed",
         Refusal::OwnEvidenceNeeded => "a confirmation needs evidence of its own",
         _ => "",
     }

@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod demo;
 mod exchange;
+mod exempt;
 mod explain;
 mod flag;
 mod flag_import;
@@ -67,9 +68,12 @@ enum Command {
     Test(test::TestArgs),
     /// Say what each rule makes of a request, part by part
     Explain(explain::ExplainArgs),
+    /// Silence named rules for one person, card or account, for a while
+    #[command(subcommand)]
+    Exempt(exempt::ExemptCommand),
     /// Print the JSON Schema of rule files, for completion in an editor
     Schema(schema::SchemaArgs),
-    /// History of rule sets; approve a staged one, go back to an earlier one
+    /// History of rule sets; reload, approve a staged one, go back to an earlier one, switch rules off
     #[command(subcommand)]
     Rules(rules::RulesCommand),
     /// Print completions for a shell
@@ -115,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Backtest(args) => backtest::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Rules(command) => rules::run(command),
+        Command::Exempt(command) => exempt::run(command),
         Command::Schema(args) => schema::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions { shell } => {

@@ -1,7 +1,14 @@
-//! `sparr rules`: which rule set decided when; approve a staged one, or go back to an earlier one.
+//! `sparr rules`: which rule set decided when; load, approve, go back, switch off. Whatever changes something is asked for
+//! with the identity of a certificate, and the history says whose.
 
+use super::exchange::{Common, ask, incomplete, one_of, position, refused};
 use super::{CannotRun, Ended, Outcome};
 use clap::{Args, Subcommand};
+use serde_json::json;
+use sparr_protocol::codes::Role;
+use sparr_protocol::exchange::{ExchangeAnswer, Operation, RulesOperation, Said};
+use sparr_protocol::exemption::is_rule_name;
+use sparr_protocol::ids::{RequestId, RuleSetDigest};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -11,55 +18,21 @@ use std::time::Duration;
 pub(crate) enum RulesCommand {
     /// Which rule sets were staged and which decided, newest first: one JSON object a line
     History(AdminArgs),
-    /// Make the staged rule set decide
+    /// Load the rule files again: they decide, or wait for a second person's approval
+    Reload(ReloadArgs),
+    /// Make the staged rule set decide: another person than the one who had it staged
     #[command(after_help = "Example:
-  sparr rules approve 0123456789abcdef0123456789abcdef --by anna")]
-    Approve {
-        /// Digest of the staged set, as the reload said it
-        #[arg(value_name = "DIGEST", value_parser = digest)]
-        digest: String,
-        /// Who approves, for the history
-        #[arg(long, value_name = "NAME", value_parser = name)]
-        by: String,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
-    /// Switch one rule off at once, until it is revived: across reloads and restarts
-    Kill {
-        /// The rule's id
-        #[arg(value_name = "RULE", value_parser = name)]
-        rule: String,
-        /// Who asks, for the history
-        #[arg(long, value_name = "NAME", value_parser = name)]
-        by: String,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
+  sparr rules approve 0123456789abcdef0123456789abcdef")]
+    Approve(DigestArgs),
+    /// Switch a rule off at once, or all of them, until they are revived: across reloads and restarts
+    Kill(RuleArgs),
     /// Let a rule that was switched off do again what its file says
-    Revive {
-        /// The rule's id
-        #[arg(value_name = "RULE", value_parser = name)]
-        rule: String,
-        /// Who asks, for the history
-        #[arg(long, value_name = "NAME", value_parser = name)]
-        by: String,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
+    Revive(RuleArgs),
     /// Make an earlier rule set decide again
-    Rollback {
-        /// Its digest; without it, the one before the active one
-        #[arg(value_name = "DIGEST", value_parser = digest)]
-        digest: Option<String>,
-        /// Who asks, for the history
-        #[arg(long, value_name = "NAME", value_parser = name)]
-        by: String,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
+    Rollback(RollbackArgs),
 }
 
-/// Where the engine is.
+/// Where the engine's admin port is.
 #[derive(Args)]
 pub(crate) struct AdminArgs {
     /// The engine's admin port
@@ -67,59 +40,105 @@ pub(crate) struct AdminArgs {
     admin: String,
 }
 
-fn digest(text: &str) -> Result<String, String> {
-    let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if fits { Ok(text.to_ascii_lowercase()) } else { Err("a digest has 32 hexadecimal digits".to_owned()) }
+#[derive(Args)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    common: Common,
 }
 
-fn name(text: &str) -> Result<String, String> {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let fits = (1..=64).contains(&text.len()) && text.bytes().all(legal);
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("a name has 1 to 64 letters, digits, `-`, `_` and `.`".to_owned())
-    }
+#[derive(Args)]
+pub(crate) struct DigestArgs {
+    /// Digest of the staged set, as the reload said it
+    #[arg(value_name = "DIGEST", value_parser = one_of(digest, DIGEST))]
+    digest: RuleSetDigest,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct RollbackArgs {
+    /// Its digest; without it, the one before the active one
+    #[arg(value_name = "DIGEST", value_parser = one_of(digest, DIGEST))]
+    digest: Option<RuleSetDigest>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct RuleArgs {
+    /// The rule's id
+    #[arg(value_name = "RULE", value_parser = one_of(rule, "a rule's id, such as card-testing"), required_unless_present = "all")]
+    rule: Option<String>,
+    /// Every rule of the set. What people's flags ask for is no rule: it acts all the same
+    #[arg(long, conflicts_with = "rule")]
+    all: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+const DIGEST: &str = "a digest of 32 hexadecimal digits";
+
+fn digest(text: &str) -> Option<RuleSetDigest> {
+    let fits = text.len() == 32;
+    RequestId::parse(text).filter(|_| fits).map(|digits| RuleSetDigest(digits.0))
+}
+
+fn rule(text: &str) -> Option<String> {
+    is_rule_name(text).then(|| text.to_owned())
 }
 
 /// Does it.
 pub(crate) fn run(command: RulesCommand) -> Outcome {
-    let (status, body) = match command {
-        RulesCommand::History(at) => ask(&at, "GET", "/api/rules/history")?,
-        RulesCommand::Approve { digest, by, admin } => {
-            ask(&admin, "POST", &format!("/-/rules/approve?digest={digest}&by={by}"))?
+    let (operation, common) = match command {
+        RulesCommand::History(at) => return history(&at),
+        RulesCommand::Reload(args) => (RulesOperation::Reload, args.common),
+        RulesCommand::Approve(args) => (RulesOperation::Approve(args.digest), args.common),
+        RulesCommand::Rollback(args) => (RulesOperation::Rollback(args.digest), args.common),
+        RulesCommand::Kill(RuleArgs { rule, common, .. }) => {
+            (rule.map_or(RulesOperation::KillAll, RulesOperation::Kill), common)
         }
-        RulesCommand::Kill { rule, by, admin } => {
-            ask(&admin, "POST", &format!("/-/rules/kill?rule={rule}&by={by}"))?
-        }
-        RulesCommand::Revive { rule, by, admin } => {
-            ask(&admin, "POST", &format!("/-/rules/revive?rule={rule}&by={by}"))?
-        }
-        RulesCommand::Rollback { digest: Some(digest), by, admin } => {
-            ask(&admin, "POST", &format!("/-/rules/rollback?digest={digest}&by={by}"))?
-        }
-        RulesCommand::Rollback { digest: None, by, admin } => {
-            ask(&admin, "POST", &format!("/-/rules/rollback?by={by}"))?
+        RulesCommand::Revive(RuleArgs { rule, common, .. }) => {
+            (rule.map_or(RulesOperation::ReviveAll, RulesOperation::Revive), common)
         }
     };
-    print!("{body}");
-    match status {
-        200 => Ok(Ended::Fine),
-        409 => Ok(Ended::Findings),
-        other => Err(CannotRun(format!("the admin port answers {other}"))),
+    let answers = ask(&common, Role::Risk, &Operation::Rules(operation))?;
+    Ok(loaded(&answers, common.json))
+}
+
+fn loaded(answers: &[ExchangeAnswer], json: bool) -> Ended {
+    let Some(last) = answers.last() else { return incomplete(json) };
+    match &last.said {
+        Said::RuleSet { digest, staged } => {
+            if json {
+                let digest = digest.to_string();
+                println!("{}", json!({ "digest": digest, "staged": staged, "position": position(last) }));
+            } else if *staged {
+                println!("staged: {digest}; it waits for another person's `sparr rules approve {digest}`");
+            } else {
+                println!("active: {digest}");
+            }
+            Ended::Fine
+        }
+        Said::Refused(refusal) => refused(*refusal, last, json),
+        _ => incomplete(json),
     }
 }
 
-/// One exchange over HTTP/1.0: the connection's end is the answer's.
-fn ask(at: &AdminArgs, method: &str, path: &str) -> Result<(u16, String), CannotRun> {
+/// Reads the history off the admin port, over HTTP/1.0: the connection's end is the answer's.
+fn history(at: &AdminArgs) -> Outcome {
     let failed = |error: std::io::Error| CannotRun(format!("admin port {}: {error}", at.admin));
     let mut stream = TcpStream::connect(&at.admin).map_err(failed)?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(failed)?;
-    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", at.admin)
-        .map_err(failed)?;
+    write!(stream, "GET /api/rules/history HTTP/1.0\r\nHost: {}\r\n\r\n", at.admin).map_err(failed)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(failed)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.map(|status| (status, body.to_owned())).ok_or_else(|| CannotRun("no answer".to_owned()))
+    match head.split(' ').nth(1) {
+        Some("200") => {
+            print!("{body}");
+            Ok(Ended::Fine)
+        }
+        Some(other) => Err(CannotRun(format!("the admin port answers {other}"))),
+        None => Err(CannotRun("no answer".to_owned())),
+    }
 }

@@ -1,6 +1,6 @@
 //! Laws of the fold, for hits at random: another hit never lowers a decision, and shadow rules never change one.
 
-use super::{Floor, fold};
+use super::{Floor, fold, fold_exempted};
 use crate::rules::{Hits, RuleSet, SourceFile, Sources, load};
 use proptest::prelude::*;
 use sparr_protocol::codes::{Outcome, Review};
@@ -68,5 +68,39 @@ proptest! {
         prop_assert!(after.review >= before.review);
         prop_assert!(after.score >= before.score);
         prop_assert_eq!(decided(&set, &enforced, &shadow, floor), before);
+    }
+
+    /// However much is exempt, of rules that hit and of rules that failed: the floor holds, nothing is stricter than the
+    /// natural decision, what could not be told stays so, and the natural decision stands beside.
+    #[test]
+    fn an_exemption_never_lowers_below_the_floor_and_never_hides_what_is_natural(
+        hits in prop::collection::btree_set(0usize..7, 0..7),
+        errors in prop::collection::btree_set(0usize..7, 0..3),
+        silent in prop::collection::vec(0usize..7, 0..7),
+        floor in floors(),
+    ) {
+        let set = set();
+        let mut found = Hits::default();
+        found.enforced.extend(&hits);
+        found.errors.extend(errors.difference(&hits));
+        let natural = fold(&set, &found, floor, &mut Vec::new());
+        match (natural, fold_exempted(&set, &found, floor, &silent, &mut Vec::new())) {
+            (Err(why), exempted) => prop_assert_eq!(exempted.err(), Some(why)),
+            (Ok(_), Err(why)) => prop_assert!(false, "an exemption made it {:?}", why),
+            (Ok(natural), Ok((decided, beside))) => {
+                prop_assert!(decided.outcome >= floor.outcome && decided.review >= floor.review);
+                prop_assert!(decided.outcome <= natural.outcome && decided.review <= natural.review);
+                match beside {
+                    None => prop_assert_eq!(decided, natural),
+                    Some(beside) => {
+                        prop_assert!(hits.iter().any(|hit| silent.contains(hit)));
+                        prop_assert_eq!(
+                            (beside.outcome, beside.review, beside.score),
+                            (natural.outcome, natural.review, natural.score)
+                        );
+                    }
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ pub use floor::{FLAG_DENY, FLAG_VERIFY, FLAG_VERIFY_UNAVAILABLE, Floor, VerifyUn
 
 use crate::rules::{Action, Hits, Rule, RuleSet};
 use sparr_protocol::codes::{Outcome, Review};
-use sparr_protocol::response::{Decided, ReasonCode, Reasons, Why};
+use sparr_protocol::response::{Decided, Natural, ReasonCode, Reasons, Why};
 
 /// The summed score reached a threshold.
 pub const SCORE: ReasonCode = ReasonCode(10);
@@ -56,11 +56,47 @@ pub fn fold(
     floor: Floor,
     ranked: &mut Vec<(u16, ReasonCode)>,
 ) -> Result<Decided, Why> {
+    fold_without(set, hits, floor, &[], ranked)
+}
+
+/// The same where some rules, by their places, are silent: the decision without them, and beside it the natural one.
+///
+/// The floor is the same for both. What could not be told without an exemption cannot be told with one: an exemption
+/// silences an objection, it answers no question. And where the silence itself lets a rule that failed matter, the
+/// natural decision stands.
+pub fn fold_exempted(
+    set: &RuleSet,
+    hits: &Hits,
+    floor: Floor,
+    silent: &[usize],
+    ranked: &mut Vec<(u16, ReasonCode)>,
+) -> Result<(Decided, Option<Natural>), Why> {
+    let natural = fold(set, hits, floor, ranked)?;
+    if !hits.enforced.iter().any(|rule| silent.contains(rule)) {
+        return Ok((natural, None));
+    }
+    match fold_without(set, hits, floor, silent, ranked) {
+        Ok(exempted) => {
+            let Decided { outcome, review, score, .. } = natural;
+            Ok((exempted, Some(Natural { outcome, review, score })))
+        }
+        Err(_) => Ok((natural, None)),
+    }
+}
+
+fn fold_without(
+    set: &RuleSet,
+    hits: &Hits,
+    floor: Floor,
+    silent: &[usize],
+    ranked: &mut Vec<(u16, ReasonCode)>,
+) -> Result<Decided, Why> {
     let rule = |index: &usize| &set.rules()[*index];
+    let speaks = |index: &&usize| !silent.contains(index);
     let start = Fold { outcome: floor.outcome, review: floor.review, score: 0 };
-    let hit = hits.enforced.iter().map(rule).fold(start, Fold::hit);
+    let hit = hits.enforced.iter().filter(speaks).map(rule).fold(start, Fold::hit);
     let decided = hit.with_score(set);
-    let worst = hits.errors.iter().map(rule).fold(hit, Fold::hit).with_score(set);
+    let worst = hits.errors.iter().filter(speaks).map(rule).fold(hit, Fold::hit).with_score(set);
     if (worst.outcome, worst.review) != (decided.outcome, decided.review) {
         return Err(Why::RuleError);
     }
@@ -68,7 +104,7 @@ pub fn fold(
     ranked.clear();
     let mut add = |reason: ReasonCode| ranked.push((set.reasons().rank(reason), reason));
     floor.reason.into_iter().for_each(&mut add);
-    hits.enforced.iter().map(|index| rule(index).reason).for_each(&mut add);
+    hits.enforced.iter().filter(speaks).map(|index| rule(index).reason).for_each(&mut add);
     if (decided.outcome, decided.review) != (hit.outcome, hit.review) {
         add(SCORE);
     }

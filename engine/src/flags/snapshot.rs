@@ -71,7 +71,9 @@ impl FlagSet {
                 }
                 true
             }),
-            Section::Head | Section::Indicators | Section::Members | Section::End => return None,
+            Section::Head | Section::Indicators | Section::Members | Section::Exemptions | Section::End => {
+                return None;
+            }
         })
     }
 

@@ -49,6 +49,8 @@ metrics! {
     FLAGS = "sparr_flags" "Subjects with flags, by state";
     INDICATORS = "sparr_indicators" "Indicators, by state: known, acting at this member, shared with all";
     PEOPLE = "sparr_screened_people" "Different people who were screened today, about: whoever walks through numbers shows";
+    EXEMPTED = "sparr_exempted_total" "Answers in which an exemption silenced a rule";
+    EXEMPTIONS = "sparr_exemptions" "Exemptions that act";
     HONEY = "sparr_honey_lookups_total" "Look-ups of numbers that nobody was ever given";
     RECORDS = "sparr_journal_records_total" "Records that this engine has made durable";
     FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
@@ -191,24 +193,19 @@ impl Exposition {
     }
 
     fn rules(&self, page: &mut Page<'_>) -> fmt::Result {
-        let total = self.metrics.total();
+        let rule_hits = self.metrics.rule_hits();
         let mode = |id: &String, mode: &str| vec![("rule", id.clone()), ("mode", mode.to_owned())];
-        let hits = total
-            .rule_hits()
+        let hits = rule_hits
             .iter()
             .flat_map(|(id, hits)| [(mode(id, "enforce"), hits.enforced), (mode(id, "shadow"), hits.shadow)]);
         page.counter(&RULE_HITS, hits)?;
-        let errors = total.rule_hits().iter().map(|(id, hits)| (label("rule", id), hits.errors));
+        let errors = rule_hits.iter().map(|(id, hits)| (label("rule", id), hits.errors));
         page.counter(&RULE_ERRORS, errors)?;
         let digest = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
         page.gauge(&RULE_SET, digest.into_iter().map(|digest| (label("digest", digest), 1.0)))?;
-        let member = self.state.member();
-        let indicators = self.state.stores.indicators.size(member, self.state.now((self.moment)()));
-        let known =
-            [("known", indicators.known), ("acting", indicators.acting), ("shared", indicators.shared)];
-        page.gauge(&INDICATORS, known.map(|(state, n)| (label("state", state), n as f64)))?;
-        page.gauge(&PEOPLE, [(Labels::new(), self.state.screened_people.estimate() as f64)])?;
-        page.counter(&HONEY, [(Labels::new(), self.state.honey_touched())])?;
+        page.counter(&EXEMPTED, [(Labels::new(), self.metrics.total().exempted)])?;
+        let exemptions = self.state.exemptions.acting_count(self.state.now((self.moment)()));
+        page.gauge(&EXEMPTIONS, [(Labels::new(), exemptions as f64)])?;
         let count =
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
         page.counter(&RELOADS, count(&self.metrics.reloads))?;

@@ -4,15 +4,17 @@
 //! histograms are merged on read.
 
 mod exposition;
+mod rule_hits;
 
 pub use exposition::{METRICS, MetricDef, registry};
+pub use rule_hits::RuleHits;
 
 use crate::rules::{Hits, RuleSet};
 use crate::screen::Stage;
 use hdrhistogram::Histogram;
+use rule_hits::RuleTally;
 use sparr_protocol::codes::{Outcome, Review};
 use sparr_protocol::exchange::{OperationKind, Refusal};
-use sparr_protocol::ids::RuleSetDigest;
 use sparr_protocol::response::{AuthorisationResponse, Why};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -29,17 +31,6 @@ pub fn nanoseconds() -> Histogram<u64> {
     histogram
 }
 
-/// How many hits a rule had.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleHits {
-    /// That counted.
-    pub enforced: u64,
-    /// That were only looked at.
-    pub shadow: u64,
-    /// Evaluations that failed.
-    pub errors: u64,
-}
-
 /// What one worker has counted.
 pub struct WorkerStats {
     outcomes: [u64; Outcome::ALL.len()],
@@ -49,15 +40,9 @@ pub struct WorkerStats {
     refusals: [u64; Refusal::ALL.len()],
     decisions: Histogram<u64>,
     stages: [Histogram<u64>; Stage::ALL.len()],
-    rules: Option<RuleCounts>,
-    past_rules: BTreeMap<String, RuleHits>,
-}
-
-/// Hits by rule of one rule set, in the set's order.
-struct RuleCounts {
-    digest: RuleSetDigest,
-    ids: Vec<String>,
-    hits: Vec<RuleHits>,
+    /// Answers in which an exemption silenced a rule.
+    exempted: u64,
+    rules: RuleTally,
 }
 
 impl Default for WorkerStats {
@@ -70,8 +55,8 @@ impl Default for WorkerStats {
             refusals: [0; Refusal::ALL.len()],
             decisions: nanoseconds(),
             stages: std::array::from_fn(|_| nanoseconds()),
-            rules: None,
-            past_rules: BTreeMap::new(),
+            exempted: 0,
+            rules: RuleTally::default(),
         }
     }
 }
@@ -86,35 +71,13 @@ impl WorkerStats {
             }
             Err(not_screened) => self.not_screened[not_screened.why as usize - 1] += 1,
         }
+        self.exempted += u64::from(response.natural.is_some());
         self.decisions.saturating_record(took_ns);
     }
 
     /// Counts the rules that a request hit.
     pub fn hit(&mut self, set: &RuleSet, hits: &Hits) {
-        if [&hits.enforced, &hits.shadow, &hits.errors, &hits.shadow_errors]
-            .iter()
-            .all(|some| some.is_empty())
-        {
-            return;
-        }
-        if self.rules.as_ref().is_none_or(|counts| counts.digest != set.digest()) {
-            self.close_rule_set();
-            let ids: Vec<String> = set.rules().iter().map(|rule| rule.id.clone()).collect();
-            self.rules =
-                Some(RuleCounts { digest: set.digest(), hits: vec![RuleHits::default(); ids.len()], ids });
-        }
-        let Some(counts) = &mut self.rules else { return };
-        hits.enforced.iter().for_each(|index| counts.hits[*index].enforced += 1);
-        hits.shadow.iter().for_each(|index| counts.hits[*index].shadow += 1);
-        let errors = hits.errors.iter().chain(&hits.shadow_errors);
-        errors.for_each(|index| counts.hits[*index].errors += 1);
-    }
-
-    /// Keeps the counts of a set that no longer decides, by rule id.
-    fn close_rule_set(&mut self) {
-        if let Some(counts) = self.rules.take() {
-            add_hits(&mut self.past_rules, counts.ids.into_iter().zip(counts.hits));
-        }
+        self.rules.hit(set, hits);
     }
 
     /// Notes how long a stage took.
@@ -139,14 +102,11 @@ impl WorkerStats {
         add_all(&mut self.not_screened, &other.not_screened);
         add_all(&mut self.operations, &other.operations);
         add_all(&mut self.refusals, &other.refusals);
+        self.exempted += other.exempted;
         // Both have the same bounds, so no value is refused.
         let _ = self.decisions.add(&other.decisions);
         for (ours, theirs) in self.stages.iter_mut().zip(&other.stages) {
             let _ = ours.add(theirs);
-        }
-        add_hits(&mut self.past_rules, other.past_rules.iter().map(|(id, hits)| (id.clone(), *hits)));
-        if let Some(counts) = &other.rules {
-            add_hits(&mut self.past_rules, counts.ids.iter().cloned().zip(counts.hits.iter().copied()));
         }
     }
 
@@ -174,11 +134,6 @@ impl WorkerStats {
     pub fn stage_times(&self, stage: Stage) -> &Histogram<u64> {
         &self.stages[stage as usize]
     }
-
-    /// Hits by rule id, of every set that decided so far.
-    pub fn rule_hits(&self) -> &BTreeMap<String, RuleHits> {
-        &self.past_rules
-    }
 }
 
 fn place_of<T: PartialEq>(all: &[T], value: T) -> usize {
@@ -187,15 +142,6 @@ fn place_of<T: PartialEq>(all: &[T], value: T) -> usize {
 
 fn add_all(ours: &mut [u64], theirs: &[u64]) {
     ours.iter_mut().zip(theirs).for_each(|(one, other)| *one += other);
-}
-
-fn add_hits(sums: &mut BTreeMap<String, RuleHits>, hits: impl Iterator<Item = (String, RuleHits)>) {
-    for (id, hits) in hits {
-        let sum = sums.entry(id).or_default();
-        sum.enforced += hits.enforced;
-        sum.shadow += hits.shadow;
-        sum.errors += hits.errors;
-    }
 }
 
 /// Why a connection was not let in.
@@ -248,6 +194,8 @@ impl JournalState {
 #[derive(Default)]
 pub struct Metrics {
     workers: Mutex<Vec<Arc<Mutex<WorkerStats>>>>,
+    /// Hits of sets that no longer decide.
+    past_rules: Mutex<BTreeMap<String, RuleHits>>,
     rejected: [AtomicU64; Rejected::ALL.len()],
     connections: AtomicU64,
     commits: Mutex<Option<Histogram<u64>>>,
@@ -278,6 +226,26 @@ impl Metrics {
             total.add(&lock(worker));
         }
         total
+    }
+
+    /// Hits by rule id, of every set that decided so far.
+    pub fn rule_hits(&self) -> BTreeMap<String, RuleHits> {
+        self.settle_rules();
+        let mut sums = lock(&self.past_rules).clone();
+        for worker in lock(&self.workers).iter() {
+            let current = lock(worker).rules.current();
+            current.into_iter().for_each(|counts| counts.add_to(&mut sums));
+        }
+        sums
+    }
+
+    /// Adds up what workers have counted under sets that no longer decide. Workers wait for none of it.
+    pub fn settle_rules(&self) {
+        for worker in lock(&self.workers).iter() {
+            let closed = lock(worker).rules.take_closed();
+            let mut past = lock(&self.past_rules);
+            closed.into_iter().for_each(|counts| counts.add_to(&mut past));
+        }
     }
 
     /// Counts a connection that was not let in.

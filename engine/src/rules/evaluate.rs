@@ -3,7 +3,7 @@
 //! Enforced and shadow rules go through the same function and the same answers; only the place of their hits differs.
 
 use super::compile::{Answers, Program};
-use super::index::{Builder, Index};
+use super::index::{Alive, Builder, Index, Marks};
 use super::interpret::Scene;
 use super::ir::Condition;
 use super::set::{Mode, Rule, RuleSet};
@@ -28,8 +28,16 @@ pub struct Hits {
     pub errors: Vec<usize>,
     /// Shadow rules in which a calculation failed: they change nothing.
     pub shadow_errors: Vec<usize>,
+    search: Search,
+}
+
+/// What a search needs: memory that is kept from request to request.
+#[derive(Debug, Default)]
+struct Search {
     answers: Answers,
-    alive: Vec<u64>,
+    alive: Alive,
+    hits: Marks,
+    asked: Marks,
 }
 
 impl Hits {
@@ -162,24 +170,25 @@ impl RuleSet {
     /// Evaluates every rule that applies to a request. Allocates nothing once `hits` has been used with this set.
     pub fn evaluate(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
         self.evaluate_enforced(facts, now, hits);
-        let Hits { shadow, shadow_errors, answers, alive, .. } = hits;
-        self.ask(&self.gates.shadow, facts, now, answers, alive, shadow, shadow_errors);
+        let Hits { shadow, shadow_errors, search, .. } = hits;
+        self.ask(&self.gates.shadow, facts, now, search, shadow, shadow_errors);
     }
 
     /// Evaluates the enforced rules alone: what an engine does that has no time left for shadows.
     pub fn evaluate_enforced(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
         hits.clear();
-        hits.answers.reset(&self.program);
-        let Hits { enforced, errors, answers, alive, .. } = hits;
-        self.ask(&self.gates.enforced, facts, now, answers, alive, enforced, errors);
+        hits.search.answers.reset(&self.program);
+        let Hits { enforced, errors, search, .. } = hits;
+        self.ask(&self.gates.enforced, facts, now, search, enforced, errors);
     }
 
     /// Evaluates every rule that applies, one after the other and without the index: what the index is held against.
     pub fn evaluate_plainly(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
         hits.clear();
-        hits.answers.reset(&self.program);
+        hits.search.answers.reset(&self.program);
         let scene = Scene { facts, lists: &self.lists, now };
-        let Hits { enforced, errors, shadow, shadow_errors, answers, .. } = hits;
+        let Hits { enforced, errors, shadow, shadow_errors, search, .. } = hits;
+        let answers = &mut search.answers;
         for (gates, hits, errors) in
             [(&self.gates.enforced, enforced, errors), (&self.gates.shadow, shadow, shadow_errors)]
         {
@@ -194,14 +203,12 @@ impl RuleSet {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of `Hits` that one mode uses, apart")]
     fn ask(
         &self,
         group: &Group,
         facts: &Facts<'_>,
         now: Timestamp,
-        answers: &mut Answers,
-        alive: &mut Vec<u64>,
+        search: &mut Search,
         hits: &mut Vec<usize>,
         errors: &mut Vec<usize>,
     ) {
@@ -210,29 +217,39 @@ impl RuleSet {
         }
         let scene = Scene { facts, lists: &self.lists, now };
         let mut payer = Payer::of(facts);
+        let Search { answers, alive, hits: hit, asked } = search;
+        hit.fit(self.rules.len());
+        asked.fit(self.rules.len());
         group.index.narrow(scene, facts.request.view().kind(), &self.program, answers, alive);
-        // The terms of a rule stand together: one that hit or failed is not asked again.
-        let mut done = usize::MAX;
-        for term in group.index.terms(alive) {
+        for place in alive.places() {
+            let term = group.index.term(place);
             let rule = term.rule as usize;
-            if rule == done {
+            if term.sure && term.plain {
+                hit.mark(rule);
+                continue;
+            }
+            // What a rule comes to as a whole, it comes to for each of its terms.
+            if asked.has(rule) || hit.has(rule) {
                 continue;
             }
             let gate = &group.gates[term.gate as usize];
             if !term.plain && !gate.opens(&mut payer, now) {
                 continue;
             }
-            done = rule;
             if term.sure {
-                hits.push(rule);
+                hit.mark(rule);
                 continue;
             }
+            asked.mark(rule);
             match self.program.truth(gate.condition, scene, answers) {
-                Truth::True => hits.push(rule),
+                Truth::True => hit.mark(rule),
                 Truth::Error(_) => errors.push(rule),
                 Truth::False | Truth::Absent => {}
             }
         }
+        hit.drain(|rule| hits.push(rule));
+        asked.drain(|_| {});
+        errors.sort_unstable();
     }
 
     /// The rules that are evaluated for a request, enforced ones first.

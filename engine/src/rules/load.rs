@@ -35,6 +35,9 @@ pub fn load(sources: &Sources) -> Loaded {
     load_without(sources, &BTreeSet::new())
 }
 
+/// Stands for every rule among those that are switched off. No rule can be called so.
+pub const EVERY_RULE: &str = "*";
+
 /// The same, with some rules switched off whatever their files say. A name that no rule has switches nothing off.
 pub fn load_without(sources: &Sources, killed: &BTreeSet<String>) -> Loaded {
     loaded(sources, killed, Contradictions::Refused)
@@ -104,7 +107,7 @@ fn attempt(
     let mut files: Vec<RuleFile<'_>> =
         trees.iter().map(|(id, file, tree)| file::read(*id, &file.text, tree, report)).collect();
     for draft in files.iter_mut().flat_map(|file| &mut file.rules) {
-        if killed.contains(draft.id) {
+        if killed.contains(draft.id) || killed.contains(EVERY_RULE) {
             draft.mode = Mode::Off;
         }
     }
@@ -330,6 +333,7 @@ fn assemble(
             when: source.text.clone(),
             when_line,
             cost,
+            reads_indicators: check::reads_indicators(&condition),
             location,
             expires_at: draft.expires.map(|(_, at)| at),
             condition,
@@ -348,6 +352,7 @@ fn assemble(
     let mut used: Vec<_> = library.used().collect();
     let digest = digest::digest(&mut forms, &mut used, &reasons, &settings);
     Some(RuleSet {
+        ids: rules.iter().map(|rule| rule.id.clone()).collect(),
         rules,
         reasons,
         lists,

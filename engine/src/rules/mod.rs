@@ -45,7 +45,7 @@ pub use diagnostic::{Code, Diagnostic, Label, Severity};
 pub use evaluate::Hits;
 pub use explain::{Part, RuleExplanation};
 pub use file::RULE_KEYS;
-pub use load::{Loaded, load, load_without};
+pub use load::{EVERY_RULE, Loaded, load, load_without};
 pub use reasons::{BUILT_IN, Reason, ReasonTable};
 pub use set::{Action, Location, Mode, Rule, RuleSet};
 pub use settings::Thresholds;

@@ -15,6 +15,7 @@ use sparr_protocol::codes::{Outcome, Review};
 use sparr_protocol::ids::RuleSetDigest;
 use sparr_protocol::response::ReasonCode;
 use sparr_protocol::time::{Date, Timestamp};
+use std::sync::Arc;
 
 /// Whether a rule is evaluated, and whether its hits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +93,8 @@ pub struct Rule {
     pub when_line: usize,
     /// How many atoms one evaluation asks at most.
     pub cost: u32,
+    /// Whether it reads what members share about suspects: an exemption from it takes two persons.
+    pub reads_indicators: bool,
     /// Where it stands.
     pub location: Location,
     pub(super) expires_at: Option<Span>,
@@ -101,6 +104,7 @@ pub struct Rule {
 /// Everything that decides: rules, lists, thresholds, rates, reasons. Immutable; swapped as a whole.
 pub struct RuleSet {
     pub(super) rules: Vec<Rule>,
+    pub(super) ids: Arc<[String]>,
     pub(super) reasons: ReasonTable,
     pub(super) lists: Lists,
     pub(super) program: Program,
@@ -147,6 +151,16 @@ impl RuleSet {
     /// The rules, in the order of the files.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The rule of this name.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.id == id)
+    }
+
+    /// Their names, in the same order: what outlives the set where hits were counted.
+    pub fn ids(&self) -> &Arc<[String]> {
+        &self.ids
     }
 
     /// The reasons that answers give.

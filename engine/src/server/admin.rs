@@ -1,4 +1,5 @@
-//! The admin port: probes, metrics, reload, and a plain page. Loopback by default, apart from the data plane.
+//! The admin port: probes, metrics, reload, and a plain page. Loopback by default, apart from the data plane. It knows
+//! nobody, so whatever needs a person is asked for over the data plane, with a certificate.
 
 use super::clock;
 use super::reload::{Cause, Reloader};
@@ -49,10 +50,6 @@ pub(super) fn start(
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/-/reload", post(reload))
-        .route("/-/rules/approve", post(approve))
-        .route("/-/rules/rollback", post(roll_back))
-        .route("/-/rules/kill", post(|admin, query| kill(admin, query, true)))
-        .route("/-/rules/revive", post(|admin, query| kill(admin, query, false)))
         .route("/api/rules/history", get(history))
         .with_state(Arc::new(admin));
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -123,41 +120,6 @@ async fn reload(Shared(admin): Looking) -> Response {
         }
         Err(problem) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{problem}\n")).into_response(),
     }
-}
-
-/// The value of a key in a query; digests and names need no escapes.
-fn asked<'q>(query: Option<&'q str>, key: &str) -> Option<&'q str> {
-    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(known, _)| *known == key).map(|(_, value)| value)
-}
-
-async fn change(change: impl FnOnce() -> Result<String, String> + Send + 'static) -> Response {
-    match tokio::task::spawn_blocking(change).await {
-        Ok(Ok(digest)) => format!("active: {digest}\n").into_response(),
-        Ok(Err(problem)) => (StatusCode::CONFLICT, format!("{problem}\n")).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-async fn approve(Shared(admin): Looking, RawQuery(query): RawQuery) -> Response {
-    let digest = asked(query.as_deref(), "digest").unwrap_or_default().to_owned();
-    let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
-    let reloader = admin.reloader.clone();
-    change(move || reloader.approve(&digest, &by)).await
-}
-
-async fn roll_back(Shared(admin): Looking, RawQuery(query): RawQuery) -> Response {
-    let digest = asked(query.as_deref(), "digest").map(str::to_owned);
-    let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
-    let reloader = admin.reloader.clone();
-    change(move || reloader.roll_back(digest.as_deref(), &by)).await
-}
-
-async fn kill(Shared(admin): Looking, RawQuery(query): RawQuery, off: bool) -> Response {
-    let rule = asked(query.as_deref(), "rule").unwrap_or_default().to_owned();
-    let by = asked(query.as_deref(), "by").unwrap_or_default().to_owned();
-    let reloader = admin.reloader.clone();
-    change(move || reloader.kill(&rule, off, &by)).await
 }
 
 async fn history(Shared(admin): Looking) -> Response {

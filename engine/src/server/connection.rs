@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::exchange::{self, Handled};
+use super::journal::Reply;
 use super::lane::{Lane, LaneTurn, Turn};
 use super::worker::Shared;
 use crate::ids::CallerNo;
@@ -188,20 +189,29 @@ impl Desk<'_> {
         let Shared { state, journal, looking, .. } = self.shared;
         match exchange::handle(id, message, &self.actor, state, looking, stats) {
             Handled::Now(answers) => answers.iter().for_each(|answer| answer.encode(&mut lane.outbox)),
+            Handled::Rules(operation) => {
+                let reply = self.late_reply(id, lane);
+                self.shared.rules.submit(self.actor.clone(), operation, reply);
+            }
             Handled::Change { operation, intent } => {
-                let late = lane.expect_late_answer();
-                let (state, waiting) = (state.clone(), self.shared.waiting.clone());
-                waiting.fetch_add(1, Ordering::Relaxed);
-                let reply = Box::new(move |said: Said| {
-                    let mut frame = Vec::new();
-                    ExchangeAnswer { id, position: state.position(), said }.encode(&mut frame);
-                    // A client that has gone does not hear that its change is durable; it may ask again.
-                    let _ = late.send(frame);
-                    waiting.fetch_sub(1, Ordering::Relaxed);
-                });
+                let reply = self.late_reply(id, lane);
                 journal.submit(self.actor.clone(), operation, intent, reply);
             }
         }
+    }
+
+    /// How another thread answers an operation once it is carried out.
+    fn late_reply(&self, id: RequestId, lane: &mut Lane) -> Reply {
+        let late = lane.expect_late_answer();
+        let (state, waiting) = (self.shared.state.clone(), self.shared.waiting.clone());
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Box::new(move |said: Said| {
+            let mut frame = Vec::new();
+            ExchangeAnswer { id, position: state.position(), said }.encode(&mut frame);
+            // A client that has gone does not hear that its change is durable; it may ask again.
+            let _ = late.send(frame);
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 
     fn not_screened(
@@ -220,6 +230,7 @@ impl Desk<'_> {
             position: state.position(),
             staleness_ms: state.staleness_ms(),
             degraded: Degraded::default(),
+            natural: None,
             checked: Default::default(),
             engine_us: clock::micros_since(lane.read_at),
         };

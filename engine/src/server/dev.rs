@@ -30,8 +30,10 @@ pub(super) const OTHER_MEMBERS: &[(&str, MemberKind)] = &[
 const SECOND_PERSONS: &[(&str, Option<&str>, Role, &str)] = &[
     ("desk-2", None, Role::Desk, "desk-2"),
     ("analyst-2", None, Role::Analyst, "analyst-2"),
+    ("risk-2", None, Role::Risk, "risk-2"),
     ("centre-2", Some("centre"), Role::Centre, "centre-2"),
     ("desk-b", Some("bank-b"), Role::Desk, "desk-b"),
+    ("risk-b", Some("bank-b"), Role::Risk, "risk-b"),
     ("analyst-b", Some("bank-b"), Role::Analyst, "analyst-b"),
 ];
 

@@ -12,6 +12,7 @@ use super::lookups::{Looking, Lookups};
 use super::membership;
 use super::reload::{Cause, Reloader, Report};
 use super::rule_store::RuleStore;
+use super::rules_desk;
 use super::transport::{endpoint_config, server_config};
 use super::worker::{self, Controls, Phase, Shared};
 use crate::metrics::Metrics;
@@ -89,6 +90,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     journal: JoinHandle<()>,
     audit: JoinHandle<()>,
+    rules: JoinHandle<()>,
     /// Where the data plane listens.
     pub listen: SocketAddr,
     /// Where the admin port is.
@@ -174,7 +176,10 @@ impl Engine {
         let (journal_handle, journal_thread) =
             journal::start(opened, signing_key, sharing.clone(), state.clone(), metrics.clone())
                 .map_err(io_error("journal"))?;
+        let (rules_desk, rules_thread) =
+            rules_desk::start(reloader.clone()).map_err(io_error("rules desk"))?;
         let shared = Arc::new(Shared {
+            rules: rules_desk,
             state: state.clone(),
             metrics: metrics.clone(),
             member: config.member,
@@ -220,6 +225,7 @@ impl Engine {
             threads,
             journal: journal_thread,
             audit: audit_thread,
+            rules: rules_thread,
             listen,
             admin: admin_address,
         })
@@ -281,6 +287,7 @@ impl Engine {
         drop(self.shared);
         let _ = self.journal.join();
         let _ = self.audit.join();
+        let _ = self.rules.join();
     }
 }
 

@@ -13,12 +13,14 @@ use sparr_protocol::card::looks_like_card_number;
 use sparr_protocol::codes::{AuthMethod, RequestedBy, SubjectKind};
 use sparr_protocol::contact;
 use sparr_protocol::exchange::{
-    ExchangeAnswer, ExchangeError, ExchangeRequest, IndicatorOperation, LookedBy, MemberOperation, Operation,
-    OperationKind, Refusal, Said, SubjectText,
+    ExchangeAnswer, ExchangeError, ExchangeRequest, ExemptionOperation, IndicatorOperation, LookedBy,
+    MemberOperation, Operation, OperationKind, Refusal, RulesOperation, Said, SubjectText,
 };
+use sparr_protocol::exemption::ExemptionKey;
 use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::{Actor, RequestId};
+use sparr_protocol::indicator::IndicatorKind;
 use sparr_protocol::limits::REFERENCE_BYTES_MAX;
 use sparr_protocol::response::ReasonCode;
 use sparr_protocol::time::Date;
@@ -28,6 +30,8 @@ use std::sync::atomic::Ordering;
 pub(super) enum Handled {
     /// These answers, now.
     Now(Vec<ExchangeAnswer>),
+    /// Something about rule sets: its answer comes when they are loaded.
+    Rules(RulesOperation),
     /// A change: its answer comes from the journal.
     Change {
         /// The idempotency key.
@@ -61,6 +65,7 @@ pub(super) fn handle(
         Ok(Done::Said(said)) => {
             Handled::Now(said.into_iter().map(|said| ExchangeAnswer { id, position, said }).collect())
         }
+        Ok(Done::Rules(operation)) => Handled::Rules(operation),
         Ok(Done::Change(intent)) => Handled::Change { operation: id, intent },
         Err(refusal) => {
             stats.refused(refusal);
@@ -71,6 +76,7 @@ pub(super) fn handle(
 
 enum Done {
     Said(Vec<Said>),
+    Rules(RulesOperation),
     Change(Intent),
 }
 
@@ -85,7 +91,7 @@ fn audited(answered: Result<Done, Refusal>, mut looked: Looked, looking: &Lookin
         Ok(Done::Said(said)) => {
             looked.shown = Some(said.iter().filter(|one| matches!(one, Said::Flag(_))).count() as u64);
         }
-        Ok(Done::Change(_)) => {}
+        Ok(Done::Change(_) | Done::Rules(_)) => {}
         Err(refusal) => looked.refused = Some(refusal.name().to_owned()),
     }
     looking.audit.note(Event::Looked(looked))?;
@@ -166,6 +172,12 @@ fn carry_out(
         Operation::FlagList => Done::Said(listing::flags(reach, actor.member, state, now)),
         Operation::Indicator(operation) => indicator(operation, reach, actor, state)?,
         Operation::Member(operation) => member(operation, state)?,
+        // Whose rules and exemptions they are is settled by whose engine this is.
+        Operation::Exemption(_) | Operation::Rules(_) if actor.member != state.member() => {
+            return Err(Refusal::NotPermitted);
+        }
+        Operation::Exemption(operation) => exemption(operation, actor, state)?,
+        Operation::Rules(operation) => Done::Rules(operation),
         Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
     })
 }
@@ -181,11 +193,7 @@ fn indicator(
     Ok(Done::Change(match operation {
         IndicatorOperation::Draft { kind, value, role, grade, class, valid_until } => {
             let value = IndicatorValue::parse(kind, value.expose(), &state.keyring, moment.today);
-            let IndicatorValue { kind, pseudonyms: value, clear } = value.map_err(|error| match error {
-                ValueError::Form => Refusal::ValueMalformed,
-                ValueError::Identity => Refusal::IdentityMalformed,
-                ValueError::CardNumber => Refusal::CardNumberRefused,
-            })?;
+            let IndicatorValue { kind, pseudonyms: value, clear } = value.map_err(value_refused)?;
             Intent::Draft { kind, value, clear, role, grade, class, valid_until }
         }
         IndicatorOperation::Report(id) => Intent::Report(id),
@@ -201,6 +209,42 @@ fn indicator(
             return Ok(Done::Said(listing::indicators(one, reach, actor, state, state.now(moment))));
         }
     }))
+}
+
+fn exemption(operation: ExemptionOperation, actor: &Actor, state: &State) -> Result<Done, Refusal> {
+    let moment = clock::moment();
+    Ok(Done::Change(match operation {
+        ExemptionOperation::Add { key, value, rules, until, why } => {
+            let kind = match key {
+                ExemptionKey::Subject => IndicatorKind::Subject,
+                ExemptionKey::Card => IndicatorKind::Card,
+                ExemptionKey::Account => IndicatorKind::Account,
+            };
+            let value = IndicatorValue::parse(kind, value.expose(), &state.keyring, moment.today);
+            let value = value.map_err(value_refused)?.pseudonyms;
+            Intent::Exempt { key, value, rules, until, why: free_text(why, moment.today)? }
+        }
+        ExemptionOperation::Confirm(id) => Intent::ExemptConfirm(id),
+        ExemptionOperation::End(id) => Intent::ExemptEnd(id),
+        ExemptionOperation::List => {
+            let active = state.rules();
+            let shared = |name: &str| {
+                let rule = active.as_ref().and_then(|active| active.set.rule(name));
+                rule.is_some_and(|rule| rule.reads_indicators)
+            };
+            let all = state.exemptions.of(actor.member, state.now(moment), shared);
+            let entries = all.into_iter().map(|entry| Said::Exemption(Box::new(entry)));
+            return Ok(Done::Said(entries.chain([Said::End]).collect()));
+        }
+    }))
+}
+
+fn value_refused(error: ValueError) -> Refusal {
+    match error {
+        ValueError::Form => Refusal::ValueMalformed,
+        ValueError::Identity => Refusal::IdentityMalformed,
+        ValueError::CardNumber => Refusal::CardNumberRefused,
+    }
 }
 
 /// A text that is kept and read by people: it may not name anybody. Whoever wants to say who has a field for it, in

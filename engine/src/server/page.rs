@@ -1,7 +1,7 @@
 //! The first page of the admin port: what an operator asks first, as plain HTML that reloads itself.
 
 use super::admin::Admin;
-use crate::metrics::WorkerStats;
+use crate::metrics::{Metrics, WorkerStats};
 use crate::screen::Stage;
 use crate::state::Moment;
 use hdrhistogram::Histogram;
@@ -28,7 +28,7 @@ pub(super) fn render(admin: &Admin, moment: Moment) -> String {
     counts(&mut body, "Not screened", not_screened.map(|(why, n)| (why.name(), n)));
     body.push_str("</div>");
     latencies(&mut body, &total);
-    rules(&mut body, &total);
+    rules(&mut body, &admin.metrics);
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <meta http-equiv=refresh content=5><title>sparr</title><style>{STYLE}</style><body>{body}</body></html>"
@@ -102,16 +102,16 @@ fn percentiles(histogram: &Histogram<u64>) -> [f64; 5] {
     [at(0.5), at(0.9), at(0.99), at(0.999), histogram.max() as f64 / 1e3]
 }
 
-fn rules(out: &mut String, total: &WorkerStats) {
+fn rules(out: &mut String, metrics: &Metrics) {
     out.push_str(
         "<h2>Rules that hit</h2><table><tr><th>rule<th class=n>enforced<th class=n>shadow<th class=n>failed",
     );
-    for (id, hits) in total.rule_hits() {
+    for (id, hits) in metrics.rule_hits() {
         push(
             out,
             format_args!(
                 "<tr><td>{}<td class=n>{}<td class=n>{}<td class=n>{}",
-                escape(id),
+                escape(&id),
                 hits.enforced,
                 hits.shadow,
                 hits.errors

@@ -1,23 +1,29 @@
 //! Loading rules, at the start and again: a bad set changes nothing and says why.
 //!
 //! `load → stage or activate → keep a copy → note it in the history`. Every way to another set goes through here, one at a
-//! time.
+//! time, on threads that give way to screening.
 
 use super::clock;
 use super::config::{Activation, RulesFrom};
+use super::polite;
 use super::rule_store::{Entry, RuleStore};
 use super::sources;
 use crate::metrics::{Metrics, lock};
-use crate::rules::{self, Diagnostic, RuleSet, Sources};
+use crate::rules::{self, Diagnostic, EVERY_RULE, RuleSet, Sources};
 use crate::state::State;
 use serde_json::Value;
-use sparr_protocol::ids::RuleSetDigest;
+use sparr_protocol::exchange::RulesOperation;
+use sparr_protocol::ids::{Actor, RuleSetDigest};
 use sparr_protocol::time::Timestamp;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Least time between two activations that nobody asked for.
 pub(super) const DAMPING: Duration = Duration::from_secs(10);
+
+/// How long a set that was replaced is left alone between two looks at whether a batch is still on its way through it.
+const BATCH_WAIT: Duration = Duration::from_millis(1);
 
 /// Why a set is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,27 @@ pub struct Report {
     pub warnings: usize,
 }
 
+/// Why a change of rule sets was refused. Nothing was changed.
+#[derive(Debug)]
+pub(super) enum RulesError {
+    /// No set waits for approval.
+    NothingStaged,
+    /// Another set waits than the one that was named.
+    OtherStaged,
+    /// Who approves has staged it: two persons means two.
+    SamePerson,
+    /// No such set decided before, or its copy is not whole.
+    NoSuchSet,
+    /// The active set has no rule of this name.
+    NoSuchRule,
+    /// The rule is off, or on, already.
+    AlreadySo,
+    /// It could not be kept on the disk.
+    NotKept(#[expect(dead_code, reason = "it is printed where somebody debugs")] io::Error),
+    /// The files have errors; the log has them.
+    Refused,
+}
+
 /// Loads rule sets into a state.
 pub(super) struct Reloader {
     from: RulesFrom,
@@ -84,8 +111,17 @@ impl Reloader {
 
     /// Reads, checks and compiles the rules, and makes them the ones that decide, or stages them: all of it, or nothing.
     ///
-    /// Runs on the caller's thread; requests go on with the old set until the one step at the end.
+    /// Requests go on with the old set until the one step at the end.
     pub(super) fn reload(&self, cause: Cause) -> Report {
+        match cause {
+            // Nobody is served yet, and everybody waits.
+            Cause::Start => self.load(cause, ""),
+            Cause::Asked | Cause::Watch => polite::aside(|| self.load(cause, "")),
+        }
+    }
+
+    /// `by` is empty where nobody proved who they are: a signal, a file, the admin port.
+    fn load(&self, cause: Cause, by: &str) -> Report {
         // One at a time: two reloads must not overtake each other.
         let mut last = lock(&self.last);
         let mut report = Report { at: clock::now(), result: Err(String::new()), staged: false, warnings: 0 };
@@ -99,10 +135,10 @@ impl Reloader {
                 self.activation == Activation::Approve && (cause != Cause::Start || approved.is_some());
             if approves && approved.as_deref() != Some(&about.0.to_string()) {
                 report.staged = true;
-                self.keep(&set, &sources, "staged", "");
+                self.keep(&set, &sources, "staged", by);
                 last.staged = Some(about.0.to_string());
             } else {
-                self.activate(set, &sources, cause.name(), "", &mut last);
+                self.activate(set, &sources, cause.name(), by, &mut last);
             }
             Ok(about)
         });
@@ -148,7 +184,10 @@ impl Reloader {
         }
         self.keep(&set, sources, how, by);
         last.staged = last.staged.take().filter(|staged| *staged != set.digest().to_string());
-        self.state.activate(set, clock::moment());
+        let before = self.state.activate(set, clock::moment());
+        // A worker that had it last would free it in the middle of screening.
+        before.wait(|| std::thread::sleep(BATCH_WAIT));
+        self.metrics.settle_rules();
         last.activated = Some(clock::instant());
     }
 
@@ -166,37 +205,79 @@ impl Reloader {
         }
     }
 
-    /// Makes the staged set decide. It must be named by its digest, so that nobody approves what they have not seen.
-    pub(super) fn approve(&self, digest: &str, by: &str) -> Result<String, String> {
-        let mut last = lock(&self.last);
-        match &last.staged {
-            Some(staged) if staged == digest => self.take(digest, "approve", by, &mut last),
-            Some(staged) => Err(format!("staged is {staged}, not {digest}")),
-            None => Err("no rule set waits for approval".to_owned()),
+    /// Carries out what a person asks for. Gives back the set that was loaded, and whether it waits for approval.
+    pub(super) fn carry_out(
+        &self,
+        operation: &RulesOperation,
+        by: &Actor,
+    ) -> Result<(RuleSetDigest, bool), RulesError> {
+        let name = by.to_string();
+        match operation {
+            RulesOperation::Reload => {
+                let report = self.load(Cause::Asked, &name);
+                report.result.map(|(digest, _)| (digest, report.staged)).map_err(|_| RulesError::Refused)
+            }
+            RulesOperation::Approve(digest) => self.approve(*digest, &name),
+            RulesOperation::Rollback(digest) => self.roll_back(*digest, &name),
+            RulesOperation::Kill(rule) => self.kill(Some(rule), true, &name),
+            RulesOperation::Revive(rule) => self.kill(Some(rule), false, &name),
+            RulesOperation::KillAll => self.kill(None, true, &name),
+            RulesOperation::ReviveAll => self.kill(None, false, &name),
         }
     }
 
+    /// Makes the staged set decide. It must be named by its digest, so that nobody approves what they have not seen, and
+    /// by another person than any who staged it.
+    fn approve(&self, digest: RuleSetDigest, by: &str) -> Result<(RuleSetDigest, bool), RulesError> {
+        let mut last = lock(&self.last);
+        let digest = digest.to_string();
+        match &last.staged {
+            None => return Err(RulesError::NothingStaged),
+            Some(staged) if *staged != digest => return Err(RulesError::OtherStaged),
+            Some(_) => {}
+        }
+        // All of the history counts: whoever staged it stays that, though a file or a restart has staged it again since.
+        let staged = |entry: &Entry| !entry.activated() && entry.digest == digest && entry.by == by;
+        if self.history_entries().iter().any(staged) {
+            return Err(RulesError::SamePerson);
+        }
+        self.take(&digest, "approve", by, &mut last)
+    }
+
     /// Makes an earlier set decide again: the one of this digest, or the one before the active one.
-    pub(super) fn roll_back(&self, digest: Option<&str>, by: &str) -> Result<String, String> {
+    fn roll_back(
+        &self,
+        digest: Option<RuleSetDigest>,
+        by: &str,
+    ) -> Result<(RuleSetDigest, bool), RulesError> {
         let mut last = lock(&self.last);
         let active = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
         let earlier = self.history_entries().into_iter().rev().filter(Entry::activated);
         let mut earlier = earlier.filter(|entry| Some(&entry.digest) != active.as_ref());
-        let wanted = match digest {
+        let wanted = match digest.map(|digest| digest.to_string()) {
             Some(digest) => earlier.find(|entry| entry.digest == digest),
             None => earlier.next(),
         };
-        let wanted = wanted.ok_or_else(|| "no such rule set decided before".to_owned())?;
-        self.take(&wanted.digest, "rollback", by, &mut last)
+        self.take(&wanted.ok_or(RulesError::NoSuchSet)?.digest, "rollback", by, &mut last)
     }
 
-    fn take(&self, digest: &str, how: &str, by: &str, last: &mut Last) -> Result<String, String> {
+    fn take(
+        &self,
+        digest: &str,
+        how: &str,
+        by: &str,
+        last: &mut Last,
+    ) -> Result<(RuleSetDigest, bool), RulesError> {
         let kept = self.store.as_ref().and_then(|store| store.read(digest));
-        let sources = kept.ok_or_else(|| format!("the copy of {digest} is not there, or not whole"))?;
-        let (set, _) = self.checked(&sources)?;
+        let sources = kept.ok_or(RulesError::NoSuchSet)?;
+        let (set, _) = self.checked(&sources).map_err(|problem| {
+            tracing::error!(%digest, "a kept rule set does not load:\n{problem}");
+            RulesError::Refused
+        })?;
+        let digest = set.digest();
         tracing::info!(%digest, how, by, "rule set activated");
         self.activate(set, &sources, how, by, last);
-        Ok(digest.to_owned())
+        Ok((digest, false))
     }
 
     /// A set with the number of its warnings, or everything that is wrong with it. Rules that were switched off by hand
@@ -209,27 +290,33 @@ impl Reloader {
         loaded.set.map(|set| (set, warnings)).ok_or_else(|| rendered(&loaded.diagnostics, sources))
     }
 
-    /// Switches a rule of the active set off at once, or lets its file speak again. It needs no approval: a rule that is off
-    /// asks for nothing, and people's flags act without rules.
-    pub(super) fn kill(&self, rule: &str, off: bool, by: &str) -> Result<String, String> {
+    /// Switches a rule of the active set, or all of them, off at once, or lets the files speak again. It needs no approval:
+    /// a rule that is off asks for nothing, and people's flags act without rules.
+    fn kill(&self, rule: Option<&str>, off: bool, by: &str) -> Result<(RuleSetDigest, bool), RulesError> {
         let mut last = lock(&self.last);
-        let store = self.store.as_ref().ok_or("there is no folder to keep it in")?;
-        let active = self.state.rules().as_ref().map(|active| {
-            (active.set.digest().to_string(), active.set.rules().iter().any(|known| known.id == rule))
-        });
-        let (digest, known) = active.ok_or("no rule set is active")?;
+        let store =
+            self.store.as_ref().ok_or_else(|| RulesError::NotKept(io::ErrorKind::Unsupported.into()))?;
+        let (digest, known) = match self.state.rules().as_ref() {
+            Some(active) => (active.set.digest(), rule.is_none_or(|rule| active.set.rule(rule).is_some())),
+            None => return Err(RulesError::NoSuchSet),
+        };
+        let name = rule.unwrap_or(EVERY_RULE);
         let mut killed = store.killed();
-        if !(known || !off && killed.contains(rule)) {
-            return Err(format!("no rule of the active set is called {rule}"));
+        if !(known || !off && killed.contains(name)) {
+            return Err(RulesError::NoSuchRule);
         }
-        let changed = if off { killed.insert(rule.to_owned()) } else { killed.remove(rule) };
+        let changed = if off { killed.insert(name.to_owned()) } else { killed.remove(name) };
         if !changed {
-            return Err(format!("{rule} is so already"));
+            return Err(RulesError::AlreadySo);
         }
-        store.keep_killed(&killed).map_err(|error| error.to_string())?;
-        self.take(&digest, if off { "kill" } else { "revive" }, by, &mut last)?;
-        let active = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
-        Ok(active.unwrap_or_default())
+        store.keep_killed(&killed).map_err(RulesError::NotKept)?;
+        let how = match (rule, off) {
+            (Some(_), true) => "kill",
+            (Some(_), false) => "revive",
+            (None, true) => "kill_all",
+            (None, false) => "revive_all",
+        };
+        self.take(&digest.to_string(), how, by, &mut last)
     }
 
     fn history_entries(&self) -> Vec<Entry> {

@@ -9,7 +9,7 @@ use super::keys::{self, SigningKey};
 use crate::decision::VerifyUnavailable;
 use crate::indicators::Indicator;
 use crate::journal::Sealed;
-use crate::limits::{EVENT_EARLY_MS_MAX, PASS_MS_MAX};
+use crate::limits::{EVENT_EARLY_MS_MAX, EXEMPTION_MS_MAX, PASS_MS_MAX};
 use crate::policy::{Policy, Required};
 use crate::rights::{Reach, Right, reach};
 use crate::state::{EngineClock, State, StateConfig};
@@ -201,6 +201,9 @@ fn right_of(payload: &Payload) -> Option<OperationKind> {
         Payload::MemberAdmitted { .. } => OperationKind::MemberAdmit,
         Payload::MemberSuspended { .. } => OperationKind::MemberSuspend,
         Payload::SigningKeyRotated { .. } => OperationKind::MemberRotateKey,
+        Payload::ExemptionGranted { .. } => OperationKind::ExemptAdd,
+        Payload::ExemptionConfirmed { .. } => OperationKind::ExemptConfirm,
+        Payload::ExemptionEnded { .. } => OperationKind::ExemptEnd,
         Payload::Unknown { .. } => return None,
     })
 }
@@ -229,6 +232,25 @@ impl History<'_> {
             }
             Payload::PassGranted { until, .. } if until.ms_since(at) > PASS_MS_MAX + EVENT_EARLY_MS_MAX => {
                 Err("the pass is open for longer than a day".to_owned())
+            }
+            Payload::ExemptionGranted { until, .. }
+                if until.ms_since(at) > EXEMPTION_MS_MAX + EVENT_EARLY_MS_MAX =>
+            {
+                Err("the exemption acts for longer than thirty days".to_owned())
+            }
+            Payload::ExemptionConfirmed { id } | Payload::ExemptionEnded { id } => {
+                match self.state.exemptions.acting(actor.member, *id, at) {
+                    None => Err("it is about an exemption that did not act then".to_owned()),
+                    Some(grant) if matches!(record.payload, Payload::ExemptionConfirmed { .. }) => {
+                        let alone = grant.by == *actor;
+                        if alone {
+                            Err("one person agreed with their own exemption".to_owned())
+                        } else {
+                            Ok(())
+                        }
+                    }
+                    Some(_) => Ok(()),
+                }
             }
             Payload::IndicatorDrafted { content } => {
                 if content.registrar != actor.member || content.draft != record.operation {

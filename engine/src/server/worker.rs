@@ -7,6 +7,7 @@ use super::caller::{CallerError, caller};
 use super::connection;
 use super::journal::JournalHandle;
 use super::lookups::Looking;
+use super::rules_desk::RulesDesk;
 use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY};
 use crate::ids::CallerNo;
 use crate::metrics::{Metrics, Rejected, WorkerStats};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub journal: JournalHandle,
     /// Whom each member's desks have looked up today, and the audit of it.
     pub looking: Arc<Looking>,
+    /// Where changes of rule sets go.
+    pub rules: RulesDesk,
     /// Frames that were answered, of all workers: an engine that drains watches it come to rest.
     pub frames: AtomicU64,
     /// Operations that wait for the journal.

@@ -1,10 +1,12 @@
 //! Taking records in: a fold that gives one state, whatever the order and the repetitions.
 
 use super::State;
+use crate::exemptions::Grant;
 use crate::flags::{Overridden, Pass, Raise, RaiseRef};
 use crate::indicators::{Contest, Receipt};
 use crate::version::Version;
 use sparr_protocol::codes::Role;
+use sparr_protocol::exemption::ExemptionId;
 use sparr_protocol::indicator::{Content, ContentDigest};
 use sparr_protocol::record::{Payload, Record, RecordDigest};
 use std::sync::atomic::Ordering;
@@ -105,6 +107,20 @@ impl State {
             }
             Payload::MemberSuspended { member, .. } => self.members.suspend(*member, version),
             Payload::SigningKeyRotated { member, key } => self.members.rotate(*member, version, *key),
+            Payload::ExemptionGranted { key, value, rules, until, why, .. } => {
+                let grant = Grant {
+                    version,
+                    by: record.actor.clone(),
+                    key: *key,
+                    value: *value,
+                    rules: rules.clone(),
+                    until: *until,
+                    why: why.clone(),
+                };
+                self.exemptions.grant(member, ExemptionId(record.operation.0), grant);
+            }
+            Payload::ExemptionConfirmed { id } => self.exemptions.confirm(*id, &record.actor),
+            Payload::ExemptionEnded { id } => self.exemptions.end(member, *id),
             Payload::Unknown { kind, must_understand: true, .. } => {
                 return Err(ApplyError::NotUnderstood { kind: *kind });
             }
@@ -144,6 +160,7 @@ impl State {
         for indicator in self.stores.indicators.all() {
             add(format!("{indicator:?}"));
         }
+        self.exemptions.all().into_iter().for_each(&mut add);
         add(format!("{:?}", self.members.all()));
         *hasher.finalize().as_bytes()
     }

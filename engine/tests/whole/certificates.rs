@@ -107,7 +107,7 @@ impl Authority {
         fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o400)).expect("allowed");
         let path = |file: &Path| toml_text(file);
         let config = format!(
-            "member = \"bank-1\"\nverify_unavailable = \"decline\"\ndata_dir = {}\nrules = {}\n[tls]\ncertificate = {}\n\
+            "member = \"bank-1\"\nverify_unavailable = \"decline\"\nactivation = \"reload\"\ndata_dir = {}\nrules = {}\n[tls]\ncertificate = {}\n\
              key = {}\nclient_authorities = {}\nrevoked = {}\n",
             path(&data),
             path(&crate::support::shipped_rules()),

@@ -6,6 +6,7 @@ use sparr_engine::policy::{Policy, Required};
 use sparr_engine::request::{Keyring, NetworkKey};
 use sparr_engine::state::{EngineClock, State, StateConfig};
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
+use sparr_protocol::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use sparr_protocol::flag::{MerchantRef, Methods, Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
 use sparr_protocol::indicator::{ClassName, Content, ContentDigest, Grade, IndicatorKind};
@@ -54,6 +55,7 @@ pub(crate) fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
     let mut random = Random(seed);
     let members = ["bank-1", "bank-2", "police", "centre"].map(member);
     let mut chains = members.map(|member| Chain::new(Origin { member, engine: 1, epoch: 1 }, [0; 32], 0));
+    let mut exemptions = Vec::<(usize, ExemptionId)>::new();
     let (mut history, mut raises, mut contents, mut receipts) = (
         Vec::<(Record, RecordDigest)>::new(),
         vec![RecordRef { origin: Origin { member: members[0], engine: 1, epoch: 9 }, sequence: 1 }],
@@ -72,7 +74,7 @@ pub(crate) fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
         let (requested_by, authenticated_by) = (RequestedBy::Person, AuthMethod::BankId);
         let mut operation = [0; 16];
         operation[..8].copy_from_slice(&(number as u64 + 1).to_be_bytes());
-        let payload = match (random.below(16), digest, content) {
+        let payload = match (random.below(18), digest, content) {
             (0 | 1, ..) => Payload::FlagRaised {
                 subject,
                 key_id: 1,
@@ -158,6 +160,24 @@ pub(crate) fn history(seed: u64) -> Vec<(Record, RecordDigest)> {
             }
             (14, ..) => Payload::MemberSuspended { member: registrar, why: "x".to_owned() },
             (15, ..) => Payload::SigningKeyRotated { member: registrar, key: [number as u8; 32] },
+            (16, ..) => {
+                exemptions.push((who, ExemptionId(operation)));
+                Payload::ExemptionGranted {
+                    key: ExemptionKey::Subject,
+                    value: subject,
+                    key_id: 1,
+                    rules: RuleNames::parse("a,b").expect("legal"),
+                    until,
+                    why: "x".to_owned(),
+                }
+            }
+            (17, ..) if !exemptions.is_empty() => {
+                // Mostly by its own member.
+                let (granted_by, id) = exemptions[random.below(exemptions.len())];
+                who = if random.below(4) > 0 { granted_by } else { who };
+                let ends = random.below(4) == 0;
+                if ends { Payload::ExemptionEnded { id } } else { Payload::ExemptionConfirmed { id } }
+            }
             _ => {
                 let content = Content {
                     registrar: members[who],
@@ -202,7 +222,7 @@ fn ten_thousand_records_in_any_order_and_any_number_of_times_give_one_digest() {
     let seed = std::env::var("SPARR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
     let history = history(seed);
     let kinds: HashSet<u8> = history.iter().map(|(record, _)| record.payload.kind()).collect();
-    assert_eq!(kinds.len(), 17, "every kind that is laid out");
+    assert_eq!(kinds.len(), 20, "every kind that is laid out");
     let (expected, shared) = fold(history.iter().cloned());
     assert!(shared > 10, "only {shared} indicators came to be shared");
     for round in 0..6 {

@@ -111,3 +111,31 @@ fn a_request_is_explained_part_by_part_with_its_lines() {
     write(dir.path(), "requests.json", "{\"kind\": \"card_payment\"}");
     assert_eq!(sparr(&["explain", &file, "--rules", &folder]).status.code(), Some(1));
 }
+
+#[test]
+fn costs_are_told_rule_by_rule_and_a_set_over_its_budget_says_by_how_much() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().display().to_string();
+    let rule =
+        |id: &str, when: &str| format!("  - {{id: {id}, when: '{when}', score: 1, reason: velocity_card}}\n");
+    let two = [rule("one", "mcc > 1"), rule("three", "mcc > 1 && mcc < 9 && amount_minor > 1")].concat();
+    write(dir.path(), "rules.yaml", &format!("rules:\n{two}"));
+    let output = said(&sparr(&["check", &folder, "--costs", "--format", "json"]));
+    let lines: Vec<serde_json::Value> =
+        output.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let costs: Vec<_> = lines
+        .iter()
+        .filter(|line| !line["rule"].is_null())
+        .map(|line| (&line["rule"], &line["cost"]))
+        .collect();
+    assert_eq!(costs, [(&"three".into(), &3.into()), (&"one".into(), &1.into())]);
+    let set = lines.last().expect("a line");
+    assert_eq!(set["set_cost"], 3 + 2, "each distinct question once, and one for each rule: {set}");
+
+    let many: String =
+        (0..10_001).map(|at| rule(&format!("r-{at}"), &format!("amount_minor > {at}"))).collect();
+    write(dir.path(), "rules.yaml", &format!("rules:\n{many}"));
+    let over = sparr(&["check", &folder]);
+    assert_eq!(over.status.code(), Some(1));
+    assert!(said(&over).contains("the set has 10001 rules; at most 10000"), "{}", said(&over).len());
+}

@@ -1,10 +1,11 @@
 //! What the exchange answers.
 
 use super::entries::{FlagEntry, FlagWire, IndicatorEntry, IndicatorWire, Look, LookWire, MemberWire};
+use super::exemptions::{self, ExemptionEntry};
 use super::{ExchangeError, PlannedChange, Refusal};
 use crate::codec;
 use crate::frame::{self, MessageKind};
-use crate::ids::RequestId;
+use crate::ids::{RequestId, RuleSetDigest};
 use crate::indicator::{ContentDigest, ContentWire};
 use crate::limits::{EXCHANGE_ANSWER_FRAME_BYTES_MAX, FRAME_HEADER_BYTES, TEXT_BYTES_MAX};
 use crate::member::MemberEntry;
@@ -48,19 +49,34 @@ pub enum Said {
     Look(Look),
     /// One sentence of a report; more answers follow.
     Line(String),
+    /// One exemption; more answers follow.
+    Exemption(Box<ExemptionEntry>),
+    /// A rule set is loaded.
+    RuleSet {
+        /// Which one.
+        digest: RuleSetDigest,
+        /// Whether it waits for a second person's approval instead of deciding.
+        staged: bool,
+    },
 }
 
 impl Said {
     /// Whether the question has more answers after this one.
     pub fn more_follows(&self) -> bool {
         match self {
-            Self::Flag(_) | Self::Indicator(_) | Self::Member(_) | Self::Look(_) | Self::Line(_) => true,
+            Self::Flag(_)
+            | Self::Indicator(_)
+            | Self::Member(_)
+            | Self::Look(_)
+            | Self::Line(_)
+            | Self::Exemption(_) => true,
             Self::Durable { .. }
             | Self::Refused(_)
             | Self::End
             | Self::Reason(_)
             | Self::Drafted { .. }
-            | Self::Plan(_) => false,
+            | Self::Plan(_)
+            | Self::RuleSet { .. } => false,
         }
     }
 }
@@ -116,6 +132,13 @@ const MEMBER: u8 = 8;
 const PLAN: u8 = 9;
 const LOOK: u8 = 10;
 const LINE: u8 = 11;
+const EXEMPTION: u8 = 12;
+const RULE_SET: u8 = 13;
+
+const _: () = assert!(
+    codec::size::<AnswerHead>() + exemptions::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
+        <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
+);
 
 impl ExchangeAnswer {
     /// Appends the answer as one frame.
@@ -132,6 +155,8 @@ impl ExchangeAnswer {
             Said::Plan(_) => (PLAN, 0),
             Said::Look(_) => (LOOK, 0),
             Said::Line(_) => (LINE, 0),
+            Said::Exemption(_) => (EXEMPTION, 0),
+            Said::RuleSet { .. } => (RULE_SET, 0),
         };
         let head = AnswerHead {
             id: self.id.0,
@@ -163,6 +188,11 @@ impl ExchangeAnswer {
                 Said::Member(entry) => codec::write(&MemberWire::of(entry), out),
                 Said::Plan(change) => out.push(change.wire()),
                 Said::Look(look) => codec::write(&LookWire::of(look), out),
+                Said::Exemption(entry) => entry.write(out),
+                Said::RuleSet { digest, staged } => {
+                    out.extend_from_slice(&digest.0);
+                    out.push((*staged).into());
+                }
                 Said::Refused(_) | Said::End => {}
             }
         });
@@ -214,6 +244,12 @@ impl ExchangeAnswer {
             LOOK => {
                 let (wire, rest) = codec::read::<LookWire>(rest)?;
                 (Said::Look(wire.look()?), rest)
+            }
+            EXEMPTION => (Said::Exemption(Box::new(ExemptionEntry::read(rest)?)), &[][..]),
+            RULE_SET => {
+                let (digest, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
+                let (staged, rest) = rest.split_first().ok_or(ExchangeError::Length)?;
+                (Said::RuleSet { digest: RuleSetDigest(*digest), staged: *staged != 0 }, rest)
             }
             _ => return Err(ExchangeError::Value("said")),
         };

@@ -89,6 +89,8 @@ pub(super) fn write(operation: &Operation, out: &mut Vec<u8>) {
         | Operation::FlagReport { .. }
         | Operation::Indicator(_)
         | Operation::Member(_)
+        | Operation::Exemption(_)
+        | Operation::Rules(_)
         | Operation::ReasonName { .. } => {}
     }
 }

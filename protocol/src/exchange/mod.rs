@@ -6,14 +6,18 @@
 
 mod answer;
 mod entries;
+mod exemptions;
 mod flags;
 mod indicators;
 mod members;
 mod request;
+mod rules;
 #[cfg(test)]
 pub(crate) use answer::layouts as answer_layouts;
 #[cfg(test)]
 pub(crate) use entries::layouts as entry_layouts;
+#[cfg(test)]
+pub(crate) use exemptions::layouts as exemption_layouts;
 #[cfg(test)]
 pub(crate) use flags::layouts as flag_layouts;
 #[cfg(test)]
@@ -27,9 +31,11 @@ mod tests;
 
 pub use answer::{ExchangeAnswer, Said};
 pub use entries::{FlagEntry, IndicatorEntry, Look};
+pub use exemptions::{ExemptionEntry, ExemptionOperation};
 pub use indicators::IndicatorOperation;
 pub use members::MemberOperation;
 pub use request::{ExchangeRequest, Operation, SubjectText};
+pub use rules::RulesOperation;
 
 use crate::codec::{self, Truncated};
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish, codes};
@@ -65,6 +71,17 @@ codes! {
         MemberSuspend = 33 "member_suspend",
         MemberRotateKey = 34 "member_rotate_key",
         MemberList = 35 "member_list",
+        /// Silence named rules for one key.
+        ExemptAdd = 40 "exempt_add",
+        ExemptConfirm = 41 "exempt_confirm",
+        ExemptEnd = 42 "exempt_end",
+        ExemptList = 43 "exempt_list",
+        RulesReload = 48 "rules_reload",
+        RulesApprove = 49 "rules_approve",
+        RulesRollback = 50 "rules_rollback",
+        /// One rule, or all of them.
+        RuleKill = 51 "rule_kill",
+        RuleRevive = 52 "rule_revive",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
     }
@@ -155,6 +172,24 @@ codes! {
         /// The disk is full: what protects nobody less is still taken in from a reserve (lifts, passes, withdrawals,
         /// suspensions), everything else is refused until there is room again.
         LogFull = 41 "log_full",
+        /// The active rule set has no rule of this name.
+        NoSuchRule = 42 "no_such_rule",
+        /// More rules than one exemption may name.
+        TooManyRules = 43 "too_many_rules",
+        /// No exemption of the caller's member has this id.
+        NoSuchExemption = 44 "no_such_exemption",
+        /// No rule set waits for approval.
+        NothingStaged = 45 "nothing_staged",
+        /// Another rule set waits for approval than the one that was named.
+        OtherSetStaged = 46 "other_set_staged",
+        /// No such rule set decided before, or its copy is not whole.
+        NoSuchRuleSet = 47 "no_such_rule_set",
+        /// The rule files have errors; the engine's log says which. Nothing was changed.
+        RulesRefused = 48 "rules_refused",
+        /// It is so already.
+        AlreadySo = 49 "already_so",
+        /// The engine could not keep it on its disk: nothing was changed.
+        NotKept = 50 "not_kept",
     }
 
     /// Where a flag stands.

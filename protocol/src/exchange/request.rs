@@ -1,7 +1,10 @@
 //! What is asked of the exchange.
 
 use super::flags::{self, LiftWire};
-use super::{ExchangeError, IndicatorOperation, MemberOperation, OperationKind, TermsWire, zero};
+use super::{
+    ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RulesOperation,
+    TermsWire, zero,
+};
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
 use crate::flag::Terms;
@@ -127,6 +130,10 @@ pub enum Operation {
     Indicator(IndicatorOperation),
     /// Something about members.
     Member(MemberOperation),
+    /// Something about exemptions.
+    Exemption(ExemptionOperation),
+    /// Something about the engine's rule sets.
+    Rules(RulesOperation),
     /// The name of a reason code.
     ReasonName {
         /// The code.
@@ -177,6 +184,8 @@ impl Operation {
             Self::FlagOverride { .. } => OperationKind::FlagOverride,
             Self::Indicator(operation) => operation.kind(),
             Self::Member(operation) => operation.kind(),
+            Self::Exemption(operation) => operation.kind(),
+            Self::Rules(operation) => operation.kind(),
             Self::ReasonName { .. } => OperationKind::ReasonName,
         }
     }
@@ -237,6 +246,8 @@ impl ExchangeRequest {
                 | Operation::FlagOverride { .. } => flags::write(&self.operation, out),
                 Operation::Indicator(operation) => operation.write(out),
                 Operation::Member(operation) => operation.write(out),
+                Operation::Exemption(operation) => operation.write(out),
+                Operation::Rules(operation) => operation.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
             }
         })
@@ -306,6 +317,17 @@ impl ExchangeRequest {
             | OperationKind::MemberSuspend
             | OperationKind::MemberRotateKey
             | OperationKind::MemberList => (Operation::Member(MemberOperation::read(kind, rest)?), &[][..]),
+            OperationKind::ExemptAdd
+            | OperationKind::ExemptConfirm
+            | OperationKind::ExemptEnd
+            | OperationKind::ExemptList => {
+                (Operation::Exemption(ExemptionOperation::read(kind, rest)?), &[][..])
+            }
+            OperationKind::RulesReload
+            | OperationKind::RulesApprove
+            | OperationKind::RulesRollback
+            | OperationKind::RuleKill
+            | OperationKind::RuleRevive => (Operation::Rules(RulesOperation::read(kind, rest)?), &[][..]),
             OperationKind::ReasonName => {
                 let (code, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
                 (Operation::ReasonName { code: ReasonCode(u16::from_le_bytes(*code)) }, rest)

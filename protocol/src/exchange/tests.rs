@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::codes::SubjectKind;
+use crate::exemption::{ExemptionId, ExemptionKey, ExemptionStanding, RuleNames};
 use crate::frame::Next;
-use crate::ids::{MemberName, Pseudonym, RequestId};
+use crate::ids::{MemberName, Pseudonym, RequestId, RuleSetDigest};
 use crate::indicator::{
     Attestation, ClassName, Content, ContentDigest, Grade, IndicatorId, IndicatorKind, IndicatorRole,
     IndicatorStanding,
@@ -47,6 +48,7 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
     let registrar = MemberName::parse("bank-2").expect("legal");
     let (requested_by, authenticated_by) = (RequestedBy::Estate, AuthMethod::InPerson);
     let (id, at) = (IndicatorId([7; 16]), Timestamp::from_ms(99));
+    let digest = RuleSetDigest([8; 16]);
     let operations = vec![
         Operation::FlagRaise { subject: subject(), terms: terms() },
         lift,
@@ -104,6 +106,24 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         Operation::Member(MemberOperation::Suspend { member: registrar, why: "fees".to_owned() }),
         Operation::Member(MemberOperation::RotateKey { member: registrar, key: [6; 32] }),
         Operation::Member(MemberOperation::List),
+        Operation::Exemption(ExemptionOperation::Add {
+            key: ExemptionKey::Card,
+            value: "tok-1".into(),
+            rules: RuleNames::parse("card-testing,night").expect("legal"),
+            until: at,
+            why: "a known customer".to_owned(),
+        }),
+        Operation::Exemption(ExemptionOperation::Confirm(ExemptionId([7; 16]))),
+        Operation::Exemption(ExemptionOperation::End(ExemptionId([7; 16]))),
+        Operation::Exemption(ExemptionOperation::List),
+        Operation::Rules(RulesOperation::Reload),
+        Operation::Rules(RulesOperation::Approve(digest)),
+        Operation::Rules(RulesOperation::Rollback(Some(digest))),
+        Operation::Rules(RulesOperation::Rollback(None)),
+        Operation::Rules(RulesOperation::Kill("card-testing".to_owned())),
+        Operation::Rules(RulesOperation::Revive("card-testing".to_owned())),
+        Operation::Rules(RulesOperation::KillAll),
+        Operation::Rules(RulesOperation::ReviveAll),
     ];
     let covered: std::collections::HashSet<_> = operations.iter().map(Operation::kind).collect();
     assert!(OperationKind::ALL.iter().all(|kind| covered.contains(kind)), "an operation is not tested");
@@ -114,10 +134,17 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         let message = open(&bytes, crate::limits::REQUEST_FRAME_BYTES_MAX);
         assert_eq!(ExchangeRequest::decode(message), Ok(request.clone()));
         for end in 0..message.len() {
-            let one_indicator_becomes_all = message.len() - end == 16
-                && matches!(request.operation, Operation::Indicator(IndicatorOperation::List(Some(_))));
+            // What is named may be left out: one indicator becomes all, that set the one before, one rule all of them.
+            let means_less = match &request.operation {
+                Operation::Indicator(IndicatorOperation::List(Some(_)))
+                | Operation::Rules(RulesOperation::Rollback(Some(_))) => message.len() - end == 16,
+                Operation::Rules(RulesOperation::Kill(rule) | RulesOperation::Revive(rule)) => {
+                    message.len() - end == 1 + rule.len()
+                }
+                _ => false,
+            };
             assert!(
-                one_indicator_becomes_all || ExchangeRequest::decode(&message[..end]).is_err(),
+                means_less || ExchangeRequest::decode(&message[..end]).is_err(),
                 "{:?} cut at {end}",
                 request.operation
             );
@@ -179,6 +206,20 @@ fn every_answer_round_trips() {
         review: 1,
     };
     for said in [
+        Said::Exemption(Box::new(ExemptionEntry {
+            id: ExemptionId([7; 16]),
+            key: ExemptionKey::Account,
+            value: Pseudonym([3; 16]),
+            standing: ExemptionStanding::Waiting,
+            granted_at: Timestamp::from_ms(5),
+            until: Timestamp::from_ms(6),
+            rules: RuleNames::new(
+                (0..RuleNames::MAX).map(|at| format!("{at}").repeat(RuleNames::NAME_BYTES_MAX)),
+            )
+            .expect("legal"),
+            why: "y".repeat(crate::limits::REFERENCE_BYTES_MAX),
+        })),
+        Said::RuleSet { digest: RuleSetDigest([9; 16]), staged: true },
         Said::Durable { peers: 0, effective_from: Timestamp::from_ms(7), second_person: true },
         Said::Refused(Refusal::NotRegistrar),
         Said::Flag(entry.clone()),

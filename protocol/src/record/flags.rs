@@ -164,6 +164,9 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
         | Payload::MemberAdmitted { .. }
         | Payload::MemberSuspended { .. }
         | Payload::SigningKeyRotated { .. }
+        | Payload::ExemptionGranted { .. }
+        | Payload::ExemptionConfirmed { .. }
+        | Payload::ExemptionEnded { .. }
         | Payload::Unknown { .. } => {}
     }
 }

@@ -59,6 +59,9 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
         | Payload::MemberAdmitted { .. }
         | Payload::MemberSuspended { .. }
         | Payload::SigningKeyRotated { .. }
+        | Payload::ExemptionGranted { .. }
+        | Payload::ExemptionConfirmed { .. }
+        | Payload::ExemptionEnded { .. }
         | Payload::Unknown { .. } => return,
     };
     codec::write(&wire, out);

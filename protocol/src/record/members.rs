@@ -34,6 +34,9 @@ pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
         | Payload::IndicatorContested { .. }
         | Payload::IndicatorWithdrawn { .. }
         | Payload::IndicatorOverridden { .. }
+        | Payload::ExemptionGranted { .. }
+        | Payload::ExemptionConfirmed { .. }
+        | Payload::ExemptionEnded { .. }
         | Payload::Unknown { .. } => return,
     };
     codec::write(&MemberWire { member: *member.bytes(), key, kind }, out);

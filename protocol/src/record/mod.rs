@@ -10,6 +10,7 @@
 //! One signature per commit covers the chain's head.
 
 mod commit;
+mod exemptions;
 mod flags;
 mod indicators;
 mod members;
@@ -52,6 +53,8 @@ codes! {
         IndicatorOverridden = 23 "indicator_overridden",
         ExemptionGranted = 32 "exemption_granted",
         PersonalListEntry = 33 "personal_list_entry",
+        ExemptionConfirmed = 34 "exemption_confirmed",
+        ExemptionEnded = 35 "exemption_ended",
         MemberAdmitted = 48 "member_admitted",
         MemberSuspended = 49 "member_suspended",
         SigningKeyRotated = 50 "signing_key_rotated",
@@ -250,5 +253,6 @@ pub(crate) mod layouts {
     pub(crate) const ABOUT_INDICATOR: &[(&str, usize, usize)] = super::indicators::AboutWire::LAYOUT;
     pub(crate) const OVERRIDDEN: &[(&str, usize, usize)] = super::indicators::OverriddenWire::LAYOUT;
     pub(crate) const MEMBER: &[(&str, usize, usize)] = super::members::MemberWire::LAYOUT;
+    pub(crate) const EXEMPTION: &[(&str, usize, usize)] = super::exemptions::GrantedWire::LAYOUT;
     pub(crate) const COMMIT: &[(&str, usize, usize)] = super::commit::CommitWire::LAYOUT;
 }

@@ -1,7 +1,10 @@
 //! What a record says: one variant for each kind, and how it becomes bytes.
 
-use super::{MUST_UNDERSTAND, RecordDigest, RecordError, RecordKind, RecordRef, flags, indicators, members};
+use super::{
+    MUST_UNDERSTAND, RecordDigest, RecordError, RecordKind, RecordRef, exemptions, flags, indicators, members,
+};
 use crate::codes::{AuthMethod, RequestedBy};
+use crate::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use crate::flag::{MerchantRef, Terms};
 use crate::ids::{MemberName, Pseudonym};
 use crate::indicator::{Content, ContentDigest};
@@ -181,6 +184,31 @@ pub enum Payload {
         /// The new key.
         key: MemberKey,
     },
+    /// Named rules are silent for one key at the acting member, for a while.
+    ExemptionGranted {
+        /// What kind of key it is.
+        key: ExemptionKey,
+        /// The key.
+        value: Pseudonym,
+        /// Network key under which the pseudonym was made.
+        key_id: u16,
+        /// The rules.
+        rules: RuleNames,
+        /// It acts before this time.
+        until: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// A second person agrees with an exemption.
+    ExemptionConfirmed {
+        /// Which one.
+        id: ExemptionId,
+    },
+    /// An exemption acts no more.
+    ExemptionEnded {
+        /// Which one.
+        id: ExemptionId,
+    },
     /// A kind that this version does not lay out: kept as it came.
     Unknown {
         /// The kind's number.
@@ -213,6 +241,9 @@ impl Payload {
             Self::MemberAdmitted { .. } => RecordKind::MemberAdmitted,
             Self::MemberSuspended { .. } => RecordKind::MemberSuspended,
             Self::SigningKeyRotated { .. } => RecordKind::SigningKeyRotated,
+            Self::ExemptionGranted { .. } => RecordKind::ExemptionGranted,
+            Self::ExemptionConfirmed { .. } => RecordKind::ExemptionConfirmed,
+            Self::ExemptionEnded { .. } => RecordKind::ExemptionEnded,
             Self::Unknown { kind, .. } => return *kind,
         };
         known.wire()
@@ -245,6 +276,9 @@ impl Payload {
             Self::MemberAdmitted { .. } | Self::MemberSuspended { .. } | Self::SigningKeyRotated { .. } => {
                 members::write(self, out);
             }
+            Self::ExemptionGranted { .. } | Self::ExemptionConfirmed { .. } | Self::ExemptionEnded { .. } => {
+                exemptions::write(self, out);
+            }
             Self::Unknown { bytes, .. } => out.extend_from_slice(bytes),
         }
     }
@@ -270,9 +304,10 @@ impl Payload {
             RecordKind::MemberAdmitted | RecordKind::MemberSuspended | RecordKind::SigningKeyRotated => {
                 members::read(known, bytes)
             }
-            RecordKind::ExemptionGranted | RecordKind::PersonalListEntry | RecordKind::NetworkKeyAdded => {
-                Ok(unknown())
+            RecordKind::ExemptionGranted | RecordKind::ExemptionConfirmed | RecordKind::ExemptionEnded => {
+                exemptions::read(known, bytes)
             }
+            RecordKind::PersonalListEntry | RecordKind::NetworkKeyAdded => Ok(unknown()),
         }
     }
 }

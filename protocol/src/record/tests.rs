@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
+use crate::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use crate::flag::{MerchantRef, Methods, Scope, Terms};
 use crate::ids::Pseudonym;
 use crate::indicator::{ClassName, Content, ContentDigest, Grade, IndicatorKind};
@@ -109,6 +110,16 @@ fn payloads() -> Vec<Payload> {
         Payload::MemberAdmitted { member, kind: MemberKind::Police, key: [4; 32] },
         Payload::MemberSuspended { member, why: "fees".to_owned() },
         Payload::SigningKeyRotated { member, key: [5; 32] },
+        Payload::ExemptionGranted {
+            key: ExemptionKey::Subject,
+            value: Pseudonym([1; 16]),
+            key_id: 1,
+            rules: RuleNames::parse("card-testing,night").expect("legal"),
+            until: Timestamp::from_ms(9),
+            why: "a known customer".to_owned(),
+        },
+        Payload::ExemptionConfirmed { id: ExemptionId([4; 16]) },
+        Payload::ExemptionEnded { id: ExemptionId([4; 16]) },
         Payload::Unknown { kind: 33, must_understand: false, bytes: vec![1, 2, 3] },
         Payload::Unknown { kind: 200, must_understand: true, bytes: Vec::new() },
     ]

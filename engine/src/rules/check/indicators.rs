@@ -182,6 +182,11 @@ impl Alone {
     }
 }
 
+/// Whether a condition reads anything that members share about suspects.
+pub(in crate::rules) fn reads_indicators(condition: &Condition) -> bool {
+    Reads::of(condition).fields.iter().any(|field| field.indicator().is_some())
+}
+
 #[derive(Default)]
 struct Reads {
     fields: Vec<FieldIndex>,

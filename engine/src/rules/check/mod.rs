@@ -16,6 +16,7 @@ mod times;
 mod velocity;
 
 pub(super) use durations::{duration_text, parse_duration};
+pub(super) use indicators::reads_indicators;
 pub(super) use separation::check as check_separation;
 pub(super) use velocity::{parse_key, parse_window};
 

@@ -1,5 +1,6 @@
 //! Making the tables of an index, when a set is loaded.
 
+use super::order::order;
 use super::possible::{
     Possible, Subject, at_code, at_number, at_text, atoms, can_fail, codes, possible, starts, terms, texts,
 };
@@ -105,7 +106,10 @@ impl Builder {
     }
 
     /// Makes the tables.
-    pub(in crate::rules) fn build(self, program: &Program) -> Index {
+    pub(in crate::rules) fn build(mut self, program: &Program) -> Index {
+        let places = order(self.drafts.iter().map(|draft| &draft.condition), &self.subjects);
+        let mut drafts: Vec<Option<Draft>> = self.drafts.into_iter().map(Some).collect();
+        self.drafts = places.into_iter().filter_map(|place| drafts[place].take()).collect();
         let words = self.drafts.len().div_ceil(64).next_multiple_of(LANES);
         let mut users: Vec<Vec<usize>> = vec![Vec::new(); self.subjects.len()];
         for (at, draft) in self.drafts.iter().enumerate() {
@@ -138,10 +142,16 @@ impl Builder {
         let mut kinds = Vec::new();
         for kind in Kind::ALL {
             let number = usize::from(kind.wire());
-            kinds.resize(kinds.len().max(number + 1), vec![0; words].into_boxed_slice());
+            // A number that no kind has gets the row of one that has: nobody asks for it.
+            kinds.resize(number + 1, rows.len() / words.max(1));
+            let mut row = vec![0; words];
             for (at, draft) in self.drafts.iter().enumerate() {
-                kinds[number][at / 64] |= u64::from(draft.kinds.contains(*kind)) << (at % 64);
+                row[at / 64] |= u64::from(draft.kinds.contains(*kind)) << (at % 64);
             }
+            rows.extend(row);
+        }
+        for dimension in &mut dimensions {
+            dimension.begins /= words.max(1);
         }
         let sure = |draft: &Draft| !draft.open && draft.about.iter().all(|subject| exact[*subject]);
         let terms = self
@@ -149,8 +159,20 @@ impl Builder {
             .iter()
             .map(|draft| Term { gate: draft.gate, rule: draft.rule, plain: draft.plain, sure: sure(draft) })
             .collect();
-        Index { words, rows, terms, kinds, dimensions }
+        let blocks = words / LANES;
+        let rows = rows.as_chunks::<LANES>().0.to_vec();
+        let summaries = rows.chunks(blocks.max(1)).flat_map(summary).collect();
+        Index { blocks, rows, summaries, terms, kinds, dimensions }
     }
+}
+
+/// A bit for each block of a row that is not empty.
+fn summary(row: &[[u64; LANES]]) -> impl Iterator<Item = u64> + '_ {
+    row.chunks(64).map(|blocks| {
+        let bits =
+            blocks.iter().zip(0..).map(|(block, at)| u64::from(block.iter().any(|word| *word != 0)) << at);
+        bits.fold(0, |all, bit| all | bit)
+    })
 }
 
 /// Whether no request can make a condition hold, whatever is absent: for some value that it asks about, none will do.

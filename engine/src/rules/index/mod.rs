@@ -7,9 +7,15 @@
 //! and Stiliadis, 1998). A term that is decided by its rows alone hits at once; any other asks its compiled condition,
 //! which knows the answers of all atoms that were asked before.
 //!
+//! Terms that ask for the same value stand together (`order`), so that for most values most of a row is empty; a summary
+//! of each row says which blocks of it are not, and only those that no row leaves empty are looked at (aggregated bit
+//! vectors: Baboescu and Varghese, 2001).
+//!
 //! A rule is left out only where its condition can neither hold nor fail: `agreement` holds that against asking all.
 
+mod alive;
 mod build;
+mod order;
 mod possible;
 
 use super::compile::{Answers, AskValue, Program};
@@ -19,9 +25,10 @@ use super::truth::{Lack, Truth};
 use hashbrown::HashMap;
 use sparr_protocol::codes::Kind;
 
+pub(super) use alive::{Alive, Marks};
 pub(super) use build::{Builder, contradicts};
 
-/// Words that are put together at once, in registers.
+/// Words of a block: they are put together at once, in registers, and one bit of a summary speaks of them.
 const LANES: usize = 8;
 
 /// Values with tables at most.
@@ -42,7 +49,7 @@ enum Lookup {
 /// One value, with the terms that may matter for each stretch of its range.
 struct Dimension {
     lookup: Lookup,
-    /// Where its rows begin among those of all: the stretches, then *absent*, then *failed*.
+    /// Number of its first row: the stretches, then *absent*, then *failed*.
     begins: usize,
     stretches: usize,
 }
@@ -63,60 +70,64 @@ pub(super) struct Term {
 /// The terms of all rules of one mode.
 #[derive(Default)]
 pub(super) struct Index {
-    /// Words of a row: a multiple of [`LANES`].
-    words: usize,
-    /// The rows of all dimensions.
-    rows: Vec<u64>,
+    /// Blocks of a row.
+    blocks: usize,
+    /// The rows of all dimensions and of all kinds, one after the other.
+    rows: Vec<[u64; LANES]>,
+    /// For each row, [`summary_words`](Self::summary_words) words: a bit for each block that is not empty.
+    summaries: Vec<u64>,
     terms: Vec<Term>,
-    /// By the number of a kind: the terms of rules that are for it.
-    kinds: Vec<Box<[u64]>>,
+    /// By the number of a kind: the row of the terms of rules that are for it.
+    kinds: Vec<usize>,
     dimensions: Vec<Dimension>,
 }
 
 impl Index {
-    /// Finds the terms that may matter, as bits.
+    /// Finds the terms that may matter.
     pub(super) fn narrow(
         &self,
         scene: Scene<'_>,
         kind: Kind,
         program: &Program,
         answers: &mut Answers,
-        alive: &mut Vec<u64>,
+        alive: &mut Alive,
     ) {
-        alive.clear();
-        let Some(first) = self.kinds.get(usize::from(kind.wire())) else { return };
-        alive.extend_from_slice(first);
-        let mut rows = [0; DIMENSIONS_MAX];
-        for (row, dimension) in rows.iter_mut().zip(&self.dimensions) {
-            *row = dimension.begins + dimension.row(scene, program, answers) * self.words;
-        }
-        let rows = &rows[..self.dimensions.len()];
-        let (chunks, _) = alive.as_chunks_mut::<LANES>();
-        for (at, chunk) in chunks.iter_mut().enumerate() {
-            let mut lanes = *chunk;
-            for row in rows {
-                let row = &self.rows[row + at * LANES..][..LANES];
-                for (lane, bits) in lanes.iter_mut().zip(row) {
-                    *lane &= bits;
-                }
+        let Some(first) = self.kinds.get(usize::from(kind.wire())) else { return alive.forget() };
+        let parts = self.summary_words();
+        let (mut rows, mut summary) = alive.begin(self.blocks * LANES, parts);
+        let mut narrowed = |row: usize| {
+            rows.push(row * self.blocks);
+            for (left, has) in summary.iter_mut().zip(&self.summaries[row * parts..]) {
+                *left &= has;
             }
-            *chunk = lanes;
+        };
+        narrowed(*first);
+        for dimension in &self.dimensions {
+            narrowed(dimension.begins + dimension.row(scene, program, answers));
         }
+        for (part, left) in summary.iter_mut().enumerate() {
+            while *left != 0 {
+                let block = part * 64 + left.trailing_zeros() as usize;
+                *left &= *left - 1;
+                let mut lanes = [u64::MAX; LANES];
+                for row in &rows {
+                    for (lane, bits) in lanes.iter_mut().zip(&self.rows[row + block]) {
+                        *lane &= bits;
+                    }
+                }
+                alive.add(block * LANES, lanes);
+            }
+        }
+        alive.end(rows, summary);
     }
 
-    /// The terms of such bits, in the order of the rules.
-    pub(super) fn terms<'i>(&'i self, alive: &'i [u64]) -> impl Iterator<Item = Term> + 'i {
-        alive.iter().enumerate().flat_map(move |(at, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                if left == 0 {
-                    return None;
-                }
-                let bit = left.trailing_zeros() as usize;
-                left &= left - 1;
-                self.terms.get(at * 64 + bit).copied()
-            })
-        })
+    fn summary_words(&self) -> usize {
+        self.blocks.div_ceil(64)
+    }
+
+    /// The term at a place.
+    pub(super) fn term(&self, place: usize) -> Term {
+        self.terms[place]
     }
 }
 

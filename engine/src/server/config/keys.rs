@@ -60,9 +60,10 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "activation",
-        value: || "\"reload\"".to_owned(),
-        meaning: "When rules that load begin to decide: \"reload\" (at SIGHUP and POST /-/reload), \"watch\" (also when a file\n\
-                  changes), or \"approve\" (a reload stages them; sparr rules approve DIGEST activates).",
+        value: || "\"approve\"".to_owned(),
+        meaning: "When rules that load begin to decide: \"approve\" (a reload stages them, and another person of the role risk\n\
+                  makes them decide: sparr rules approve DIGEST), \"reload\" (at SIGHUP, POST /-/reload and sparr rules reload),\n\
+                  or \"watch\" (also when a file changes). No default: somebody has to decide.",
     },
     Key {
         name: "workers",

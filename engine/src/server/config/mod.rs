@@ -216,6 +216,9 @@ impl EngineConfig {
     }
 }
 
+const ACTIVATION_NOT_CHOSEN: &str = "activation: must be chosen, \"approve\", \"reload\" or \"watch\"; there is no \
+                                     default [activation_not_chosen]";
+
 const NO_FILE: &str = "an engine needs --config FILE, or --dev for a development engine";
 
 fn parse(text: &str) -> Result<Written, String> {
@@ -253,6 +256,8 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         Some(other) => Err(format!("clock: {other:?} is neither \"wall\" nor \"event\"")),
     };
     let activation = match overrides.activation.or(written.activation).as_deref() {
+        // Files that change must not begin to decide because nobody has thought about it.
+        None if !dev => Err(ACTIVATION_NOT_CHOSEN.to_owned()),
         None | Some("reload") => Ok(Activation::Reload),
         Some("watch") => Ok(Activation::Watch),
         Some("approve") => Ok(Activation::Approve),

@@ -18,6 +18,7 @@ fn the_file_in_the_repository_is_what_the_code_prints_and_it_loads() {
     let config = load(&commented_defaults(), Overrides::default()).expect("loads");
     let overridden = Overrides { listen: Some("[::1]:1".to_owned()), ..Overrides::default() };
     assert_eq!(load(&commented_defaults(), overridden).expect("loads").listen.port(), 1);
+    assert_eq!(config.activation, Activation::Approve, "what somebody copies is the careful choice");
     assert_eq!(config.policy.required.of(Kind::CardPayment).len(), 1);
     assert_eq!(config.policy.required.of(Kind::Instant).len(), 2);
 }
@@ -26,6 +27,7 @@ fn the_file_in_the_repository_is_what_the_code_prints_and_it_loads() {
 fn a_development_engine_needs_nothing_and_a_real_one_says_everything_that_it_misses() {
     let dev = load("", Overrides { dev: true, ..Overrides::default() }).expect("loads");
     assert_eq!((dev.policy.cooling_off_ms, dev.tls), (0, TlsFiles::Development));
+    assert_eq!(dev.activation, Activation::Reload);
     assert_eq!(dev.policy.required, Required::default());
     assert_eq!(
         load(
@@ -37,6 +39,7 @@ fn a_development_engine_needs_nothing_and_a_real_one_says_everything_that_it_mis
             "member: whose engine this is must be said",
             "listen: \"here\" is no address and port, such as 127.0.0.1:7443",
             "clock: \"sun\" is neither \"wall\" nor \"event\"",
+            ACTIVATION_NOT_CHOSEN,
             "verify_unavailable: must be said, \"hold\" or \"decline\"; there is no default",
             "required: no kind is called \"cheque\"",
             "required.invoice: no optional field is called \"subjet\"",

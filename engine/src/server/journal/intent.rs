@@ -2,6 +2,7 @@
 
 use crate::request::LivePseudonyms;
 use sparr_protocol::codes::{AuthMethod, RequestedBy};
+use sparr_protocol::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use sparr_protocol::flag::{MerchantRef, Terms};
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::indicator::{ClassName, Grade, IndicatorId, IndicatorKind, IndicatorRole};
@@ -150,6 +151,23 @@ pub enum Intent {
         /// Why.
         why: String,
     },
+    /// Silence rules for a key.
+    Exempt {
+        /// What kind of key it is.
+        key: ExemptionKey,
+        /// The key.
+        value: LivePseudonyms,
+        /// The rules.
+        rules: RuleNames,
+        /// It acts before this time.
+        until: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// Agree with an exemption, as a second person.
+    ExemptConfirm(ExemptionId),
+    /// End an exemption.
+    ExemptEnd(ExemptionId),
     /// Let a member in.
     Admit {
         /// Its name.
@@ -180,6 +198,7 @@ pub enum Intent {
 pub(super) enum Touched {
     Subject(Pseudonym),
     Indicator(IndicatorId),
+    Exemption(ExemptionId),
     /// Members: everything that anybody may do depends on them.
     Everything,
 }
@@ -194,6 +213,7 @@ impl Intent {
             | Self::Override { .. }
             | Self::Withdraw { .. }
             | Self::OverrideIndicator { .. }
+            | Self::ExemptEnd(_)
             | Self::Suspend { .. } => true,
             Self::Raise { .. }
             | Self::Extend { .. }
@@ -205,6 +225,8 @@ impl Intent {
             | Self::Share(_)
             | Self::Confirm { .. }
             | Self::Contest { .. }
+            | Self::Exempt { .. }
+            | Self::ExemptConfirm(_)
             | Self::Admit { .. }
             | Self::RotateKey { .. } => false,
         }
@@ -224,8 +246,9 @@ impl Intent {
             Self::Link { .. } | Self::Admit { .. } | Self::Suspend { .. } | Self::RotateKey { .. } => {
                 vec![Touched::Everything]
             }
-            // A draft is about itself alone.
-            Self::Draft { .. } => Vec::new(),
+            // A draft or an exemption is about itself alone.
+            Self::Draft { .. } | Self::Exempt { .. } => Vec::new(),
+            Self::ExemptConfirm(id) | Self::ExemptEnd(id) => vec![Touched::Exemption(*id)],
             Self::Report(id)
             | Self::Share(id)
             | Self::Receipt { id, .. }

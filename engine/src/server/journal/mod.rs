@@ -9,6 +9,7 @@ mod check;
 mod disk;
 mod intent;
 mod plan;
+mod plan_exemptions;
 mod plan_flags;
 mod plan_indicators;
 mod read;

@@ -1,7 +1,7 @@
 //! What a change may do, decided against the state: the records that it becomes, or why it is refused.
 
 use super::intent::{By, Intent};
-use super::{plan_flags, plan_indicators};
+use super::{plan_exemptions, plan_flags, plan_indicators};
 use crate::policy::Sharing;
 use crate::state::{Moment, State};
 use sparr_protocol::exchange::{Refusal, Said};
@@ -99,6 +99,9 @@ pub(super) fn plan(intent: &Intent, asker: &Asker<'_>) -> Result<Planned, Refusa
         | Intent::Contest { .. }
         | Intent::Withdraw { .. }
         | Intent::OverrideIndicator { .. } => plan_indicators::plan(intent, asker),
+        Intent::Exempt { .. } | Intent::ExemptConfirm(_) | Intent::ExemptEnd(_) => {
+            plan_exemptions::plan(intent, asker)
+        }
         Intent::Admit { member, kind, key } => {
             let admitted = Payload::MemberAdmitted { member: *member, kind: *kind, key: *key };
             Ok(Planned::durable(vec![admitted], now))

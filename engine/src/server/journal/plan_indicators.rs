@@ -91,6 +91,9 @@ pub(super) fn plan(intent: &Intent, asker: &Asker<'_>) -> Result<Planned, Refusa
         | Intent::LiftRequest { .. }
         | Intent::Link { .. }
         | Intent::Override { .. }
+        | Intent::Exempt { .. }
+        | Intent::ExemptConfirm(_)
+        | Intent::ExemptEnd(_)
         | Intent::Admit { .. }
         | Intent::Suspend { .. }
         | Intent::RotateKey { .. } => Err(Refusal::Unsupported),

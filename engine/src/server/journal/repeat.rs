@@ -93,6 +93,12 @@ pub(super) fn said((known, stamp): &(Payload, u64), intent: &Intent, state: &Sta
         | (Payload::SigningKeyRotated { member, .. }, Intent::RotateKey { member: asked, .. }) => {
             member == asked
         }
+        (
+            Payload::ExemptionGranted { key, value, rules, until, .. },
+            Intent::Exempt { key: asked, value: live, rules: named, until: end, .. },
+        ) => (key, rules, until) == (asked, named, end) && live.iter().any(|(_, one)| one == *value),
+        (Payload::ExemptionConfirmed { id }, Intent::ExemptConfirm(asked))
+        | (Payload::ExemptionEnded { id }, Intent::ExemptEnd(asked)) => id == asked,
         _ => false,
     };
     if same { durable(recorded_at) } else { Said::Refused(Refusal::IdConflict) }
