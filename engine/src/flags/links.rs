@@ -42,8 +42,8 @@ pub struct Numbers {
 
 impl Numbers {
     /// The numbers, the one that was asked for first.
-    pub fn iter(&self) -> impl Iterator<Item = Pseudonym> {
-        self.numbers.into_iter().take(self.len)
+    pub fn as_slice(&self) -> &[Pseudonym] {
+        &self.numbers[..self.len]
     }
 
     fn push(&mut self, number: Pseudonym) {

@@ -221,10 +221,15 @@ impl FlagSet {
         self.filter.may_know_which(subjects)
     }
 
-    /// Calls `visit` with each flag of a person, under whichever of their numbers it was raised.
+    /// Calls `visit` with each flag of a person, under whichever of their numbers it was raised: all of them are asked about
+    /// at once.
     pub fn visit_person(&self, number: Pseudonym, mut visit: impl FnMut(Pseudonym, &Flag)) {
-        for number in self.links.numbers(number).iter() {
-            self.visit(number, |flag| visit(number, flag));
+        let numbers = self.links.numbers(number);
+        let known = self.filter.may_know_which(numbers.as_slice());
+        for (at, number) in numbers.as_slice().iter().enumerate() {
+            if known >> at & 1 == 1 {
+                self.visit_in(&self.part(*number), *number, |flag| visit(*number, flag));
+            }
         }
     }
 

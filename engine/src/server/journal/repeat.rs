@@ -17,7 +17,7 @@ pub(super) fn said((known, stamp): &(Payload, u64), intent: &Intent, state: &Sta
         |effective_from: Timestamp| Said::Durable { peers: 0, effective_from, second_person: false };
     let links = &state.stores.flags.links;
     let about = |subject: &Pseudonym, live: &LivePseudonyms| {
-        live.iter().any(|(_, one)| links.numbers(one).iter().any(|number| number == *subject))
+        live.iter().any(|(_, one)| links.numbers(one).as_slice().contains(subject))
     };
     let digest_is = |digest: &ContentDigest, id: &sparr_protocol::indicator::IndicatorId| digest.id() == *id;
     let same = match (known, intent) {
