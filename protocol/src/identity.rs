@@ -301,3 +301,7 @@ pub(crate) fn luhn_agrees(digits: &[u8]) -> bool {
 #[cfg(test)]
 #[path = "identity_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "identity_generated_tests.rs"]
+mod generated_tests;

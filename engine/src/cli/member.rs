@@ -81,6 +81,9 @@ pub(crate) struct RightsArgs {
     /// Print JSON: every cell that is given
     #[arg(long)]
     json: bool,
+    /// Taken as by the other commands, and not needed: every engine has the same table
+    #[arg(long, value_name = "DIR", hide = true)]
+    data_dir: Option<std::path::PathBuf>,
 }
 
 /// Carries out one command.

@@ -23,6 +23,7 @@ mod screen;
 mod serve;
 mod test;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -103,9 +104,21 @@ impl<E: std::fmt::Display> From<E> for CannotRun {
 
 type Outcome = Result<Ended, CannotRun>;
 
+/// An error about the arguments that repeats no value: a personal number in the wrong place is not for a log.
+fn without_values(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
+        let given =
+            matches!(error.get(kind), Some(ContextValue::String(text)) if !text.starts_with(['-', '<', '[']));
+        if given {
+            error.insert(kind, ContextValue::String("(not repeated here)".to_owned()));
+        }
+    }
+    error
+}
+
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::try_parse().unwrap_or_else(|error| without_values(error).exit()).command {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Screen(args) => screen::run(&args),

@@ -270,7 +270,11 @@ fn free_text(text: String, today: Date) -> Result<String, Refusal> {
 fn member(operation: MemberOperation, state: &State) -> Result<Done, Refusal> {
     let today = clock::moment().today;
     Ok(Done::Change(match operation {
-        MemberOperation::Admit { member, kind, key } => Intent::Admit { member, kind, key },
+        MemberOperation::Admit { member, kind, key } => {
+            // A number is a legal name, and names are written everywhere.
+            free_text(member.to_string(), today)?;
+            Intent::Admit { member, kind, key }
+        }
         MemberOperation::Suspend { member, why } => Intent::Suspend { member, why: free_text(why, today)? },
         MemberOperation::RotateKey { member, key } => Intent::RotateKey { member, key },
         MemberOperation::List => {

@@ -4,7 +4,7 @@
 //! who acted, whether their member might at that time, and whether what it relies on was there before it.
 
 use super::config::{EngineConfig, Overrides};
-use super::journal::{Store, guarded};
+use super::journal::{Store, StoreError, guarded};
 use super::keys::{self, SigningKey};
 use crate::decision::VerifyUnavailable;
 use crate::indicators::Indicator;
@@ -62,6 +62,12 @@ pub fn verify(data_dir: &Path, config: Option<&Path>) -> Result<Findings, String
     found.records = records.len();
     let commits = match read {
         Ok(commits) => commits,
+        Err(StoreError::InUse) => {
+            return Err(format!(
+                "{}: in use by a running engine; stop it first, or verify a copy",
+                file.display()
+            ));
+        }
         Err(error) => {
             found.findings.push(error.to_string());
             return Ok(found);

@@ -94,6 +94,15 @@ fn every_look_up_leaves_a_line_and_the_person_hears_of_it_after_a_restart() {
     assert_eq!(looks[0]["subject"], looks[4]["subject"], "one person, one pseudonym");
     assert_eq!(audit(&data, "verify").0, Some(0), "beside the running engine");
 
+    let proof = engine.sparr(&["journal", "verify"]);
+    assert_eq!(
+        (proof.status.code(), text(&proof.stdout).as_str()),
+        (Some(2), ""),
+        "not beside a running engine"
+    );
+    assert!(text(&proof.stderr).contains("in use by a running engine"), "{}", text(&proof.stderr));
+    assert!(engine.sparr(&["member", "rights"]).status.success());
+
     // Killed, then stopped in order: only the kill leaves a gap.
     engine.kill();
     let engine = EngineProcess::start_in(&data, &arguments);

@@ -133,7 +133,7 @@ fn cut_everywhere(
 #[test]
 fn every_acknowledged_record_survives_a_power_loss_at_any_operation() {
     let (mut images, mut operations) = (0, 0);
-    for round in 0..of_tier(1, 20) {
+    for round in 0..of_tier(1, 5) {
         let seed = seed().wrapping_add(round);
         let (digests, events) = history(seed, of_tier(120, 150) as usize, Faults::default());
         let (made, findings) = cut_everywhere(&digests, &events, of_tier(10, 20) as usize, seed);
@@ -147,7 +147,7 @@ fn every_acknowledged_record_survives_a_power_loss_at_any_operation() {
         );
     }
     println!("{images} images after {operations} operations");
-    assert!(images as u64 > of_tier(9_000, 300_000), "{images} images");
+    assert!(images as u64 > of_tier(9_000, 100_000), "{images} images");
 }
 
 /// The negative control: a disk that says once that it has synced, and has not, is found out, whichever sync it is.
@@ -172,22 +172,35 @@ enum Rot {
     CutOff,
 }
 
-#[test]
-fn rot_is_found_or_harmless() {
-    let folder = tempfile::tempdir().expect("folder");
-    let file = folder.path().join("journal.redb");
-    let mut digests = Vec::new();
-    {
-        let store = Store::open(&file).expect("made");
+/// A journal that ended in order, as it lies on the disk.
+struct Ended {
+    folder: tempfile::TempDir,
+    whole: Vec<u8>,
+    digests: Vec<RecordDigest>,
+}
+
+impl Ended {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("journal.redb");
+        let mut digests = Vec::new();
+        let mut store = Store::open(&file).expect("made");
         let mut writer = Writer::new(7);
         for _ in 0..60 {
             let (records, commit) = writer.batch();
             store.append(&records, &commit).expect("written");
             digests.extend(records.iter().map(|sealed| sealed.digest));
         }
+        store.end(*digests.last().expect("records"));
+        let ended = Self { whole: std::fs::read(&file).expect("readable"), folder, digests };
+        assert_eq!(ended.read_as(&ended.whole).expect("the control"), ended.digests);
+        ended
     }
-    let whole = std::fs::read(&file).expect("readable");
-    let read = || {
+
+    /// What an engine reads where the file is this.
+    fn read_as(&self, bytes: &[u8]) -> Result<Vec<RecordDigest>, StoreError> {
+        let file = self.folder.path().join("journal.redb");
+        std::fs::write(&file, bytes).expect("written");
         guarded(&file, || {
             let store = Store::open(&file)?;
             let mut found = Vec::new();
@@ -197,8 +210,32 @@ fn rot_is_found_or_harmless() {
             })?;
             Ok(found)
         })
+    }
+}
+
+/// The negative control: without the last word beside it, a page that lies where another belongs takes records away, and
+/// nothing notices.
+#[test]
+fn a_journal_without_its_last_word_may_show_an_older_state() {
+    let ended = Ended::new();
+    let pages = ended.whole.len() / 4_096;
+    let unnoticed = |from: usize| {
+        (0..pages).any(|to| {
+            let mut bytes = ended.whole.clone();
+            bytes.copy_within(from * 4_096..(from + 1) * 4_096, to * 4_096);
+            ended.read_as(&bytes).is_ok_and(|found| found != ended.digests)
+        })
     };
-    assert_eq!(read().expect("the control"), digests);
+    let from = (3..pages).step_by(9);
+    assert!(from.clone().all(|from| !unnoticed(from)), "with it");
+    std::fs::remove_file(ended.folder.path().join("journal.head")).expect("it is there");
+    assert!(from.clone().any(unnoticed), "without it");
+}
+
+#[test]
+fn rot_is_found_or_harmless() {
+    let ended = Ended::new();
+    let whole = &ended.whole;
     let seed = seed();
     let mut random = Random(seed);
     let (mut detected, mut harmless) = (0, 0);
@@ -222,15 +259,13 @@ fn rot_is_found_or_harmless() {
             }
             Rot::CutOff => bytes.truncate(random.below(whole.len() - 1) + 1),
         }
-        std::fs::write(&file, bytes).expect("written");
-        match read() {
+        match ended.read_as(&bytes) {
             Err(_) => detected += 1,
             Ok(found) => {
+                let lost = ended.digests.len() - found.len().min(ended.digests.len());
                 assert!(
-                    found == digests,
-                    "trial {trial}, {rot:?}: undetected, {} of {} records; replay with SPARR_SEED={seed}",
-                    found.len(),
-                    digests.len()
+                    found == ended.digests,
+                    "trial {trial}, {rot:?}: {lost} lost, undetected; SPARR_SEED={seed}"
                 );
                 harmless += 1;
             }

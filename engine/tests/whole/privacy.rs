@@ -120,6 +120,7 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
         let output = engine.sparr(arguments);
         printed.extend_from_slice(&output.stdout);
         printed.extend_from_slice(&output.stderr);
+        text(&output.stdout)
     };
     let mut number = 0;
     for (person, wish) in PEOPLE.iter().zip(["verify", "deny", "verify"]) {
@@ -171,7 +172,7 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
             run(&["screen", "--json", &broken.to_string()]);
         }
         run(&["screen", "--json", &format!("{{\"subject\": \"{person}\"")]);
-        exchange_run(&mut run, person);
+        exchange_run(&mut run, person, &engine.data_dir.join("dev"));
         run(&["flag", "lift", "--subject", person]);
         run(&["flag", "lift", "--subject", person]);
         // Bytes that are no frame, with the number in the middle.
@@ -189,7 +190,8 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
 }
 
 /// Every command of the exchange, rightly and with the value where it does not belong.
-fn exchange_run(run: &mut dyn FnMut(&[&str]), person: &str) {
+fn exchange_run(run: &mut dyn FnMut(&[&str]) -> String, person: &str, identities: &Path) {
+    let (analyst_b, key) = (identities.join("analyst-b").display().to_string(), "ab".repeat(32));
     let folder = tempfile::tempdir().expect("folder");
     let rows = format!("subject,wish,until\n{person},deny,2030-12-31\n{person}9,deny,2030-12-31\n");
     let flags = folder.path().join("flags.csv");
@@ -232,6 +234,30 @@ fn exchange_run(run: &mut dyn FnMut(&[&str]), person: &str) {
     run(&["indicator", "list", "--json"]);
     run(&["indicator", "export"]);
     run(&["member", "list"]);
+    run(&["member", "rights"]);
+    // An indicator of a person through its whole life, and members, with the value wherever a word may stand.
+    let drafted = run(&[&draft("subject", person)[..], &["--role", "mule", "--json"]].concat());
+    let id = drafted.split("\"id\":\"").nth(1).and_then(|rest| rest.get(..32)).unwrap_or(id).to_owned();
+    for arguments in [
+        &["indicator", "report", &id][..],
+        &["receipt", "add", "--indicator", &id, "--reference", "K1"],
+        &["indicator", "share", &id],
+        &["indicator", "confirm", &id, "--evidence", &list],
+        &["indicator", "confirm", &id, "--evidence", &list, "--identity", &analyst_b],
+        &["indicator", "contest", &id, "--why", person, "--due", "2026-12-01", "--identity", &analyst_b],
+        &["indicator", "override", &id, "--why", person],
+        &["indicator", "report", person],
+        &["member", "admit", person, "--kind", "bank"],
+        &["member", "admit", "bank-c", "--kind", "bank"],
+        &["member", "rotate-key", "bank-c", "--key", &key],
+        &["member", "rotate-key", "bank-c", "--key", person],
+        &["audit", "list"],
+        &["audit", "list", "--json", "--member", person],
+        &["audit", "verify"],
+        &["journal", "verify"],
+    ] {
+        run(arguments);
+    }
 }
 
 #[test]
@@ -240,7 +266,13 @@ fn nothing_personal_is_written_anywhere_in_any_encoding() {
     let folder = tempfile::tempdir().expect("folder");
     let rules = crate::support::shipped_rules().display().to_string();
     let engine = EngineProcess::start_logging(folder.path(), &["--rules", &rules], "trace");
-    let mut findings = found_in("what commands print", &canary_run(&engine), &needles);
+    let printed = canary_run(&engine);
+    for life in
+        ["Receipt K1 of", "Shared with every member", "Confirmed", "signs with another key", "flag_status"]
+    {
+        assert!(contains(&printed, life.as_bytes()), "the run reached this: {life}");
+    }
+    let mut findings = found_in("what commands print", &printed, &needles);
     engine.signal("HUP");
     std::thread::sleep(std::time::Duration::from_millis(300));
     let log = engine.log();
@@ -248,6 +280,16 @@ fn nothing_personal_is_written_anywhere_in_any_encoding() {
     findings.extend(found_in("the log", log.as_bytes(), &needles));
     engine.signal("TERM");
     assert_eq!(engine.wait(), Some(0));
+    for arguments in [&["journal", "verify"][..], &["journal", "verify", "--json"], &["audit", "list"]] {
+        let output = crate::support::sparr()
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(folder.path())
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        findings.extend(found_in("proof", &[output.stdout, output.stderr].concat(), &needles));
+    }
     let (in_files, searched) = found_in_folder(folder.path(), &needles);
     findings.extend(in_files);
     assert!(searched > 10_000, "{searched} bytes of files");

@@ -8,6 +8,7 @@
 mod check;
 mod disk;
 mod intent;
+mod last_word;
 mod plan;
 mod plan_exemptions;
 mod plan_flags;

@@ -36,7 +36,9 @@ impl Store {
         heads: &[JournalHead],
         each: impl FnMut(Sealed) -> Result<(), StoreError>,
     ) -> Result<Vec<(EngineOf, ChainReader)>, StoreError> {
-        self.reading()?.replay_after(heads, each)
+        let chains = self.reading()?.replay_after(heads, each)?;
+        self.check_last_word(&chains)?;
+        Ok(chains)
     }
 
     /// The last records of one engine, from the newest back to this stamp. Their chain is not checked.

@@ -7,11 +7,13 @@
 //! | `meta` | name | `format`, `epoch` |
 
 use super::disk::{Disk, FileDisk, Room};
-use crate::journal::{ChainError, Sealed};
+use super::last_word::LastWord;
+use super::read::EngineOf;
+use crate::journal::{ChainError, ChainReader, Sealed};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::limits::MEMBER_BYTES_MAX;
-use sparr_protocol::record::{Commit, Origin};
+use sparr_protocol::record::{Commit, Origin, RecordDigest};
 use sparr_protocol::time::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -144,6 +146,7 @@ pub(super) fn place(key: &[u8]) -> Option<(Origin, u64)> {
 pub struct Store {
     disk: Box<dyn Disk>,
     database: Option<Database>,
+    last_word: Option<LastWord>,
 }
 
 impl Store {
@@ -161,7 +164,8 @@ impl Store {
             return Err(StoreError::Lost { file: file.to_owned(), marker });
         }
         let disk = FileDisk::new(file.to_owned(), reserve_bytes).map_err(redb::Error::Io)?;
-        let store = guarded(file, || Self::on(Box::new(disk)))?;
+        let mut store = guarded(file, || Self::on(Box::new(disk)))?;
+        store.last_word = Some(LastWord::read(file.with_extension("head")));
         if !marker.exists() {
             let note = "This folder has a journal. Without it every flag is lost: see journal.redb.\n";
             std::fs::write(&marker, note).map_err(redb::Error::Io)?;
@@ -172,7 +176,7 @@ impl Store {
     /// Opens what lies on a disk, or makes it there.
     pub fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
         let database = Some(Self::prepared(disk.open()?)?);
-        Ok(Self { disk, database })
+        Ok(Self { disk, database, last_word: None })
     }
 
     /// Closes it, whatever state it is in.
@@ -232,8 +236,32 @@ impl Store {
         Ok(u32::try_from(epoch).unwrap_or(u32::MAX))
     }
 
+    /// Each engine that ended in order left its last word: its chain ends there.
+    ///
+    /// After such an end redb looks at no checksum, so that a page over the root of the tables can show an older state,
+    /// whole in itself, with its own commits.
+    pub(super) fn check_last_word(&self, chains: &[(EngineOf, ChainReader)]) -> Result<(), StoreError> {
+        match self.last_word.as_ref().and_then(LastWord::standing) {
+            Some(head) if !chains.iter().any(|(_, chain)| chain.last_digest() == head) => {
+                Err(StoreError::Rewound)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Closes it in order, and says beside it where its own chain ended.
+    pub fn end(&mut self, head: RecordDigest) {
+        self.close();
+        if let Some(word) = self.last_word.as_ref().filter(|_| head != [0; 32]) {
+            word.say(&head);
+        }
+    }
+
     /// Makes records and the commit over them durable, all or none.
     pub fn append(&self, records: &[Sealed], commit: &Commit) -> Result<(), StoreError> {
+        if let Some(word) = &self.last_word {
+            word.take_back().map_err(redb::Error::Io)?;
+        }
         let mut write = self.database()?.begin_write().map_err(storage)?;
         write.set_durability(Durability::Immediate).map_err(storage)?;
         {

@@ -89,7 +89,11 @@ impl Writer {
             };
             if matches!(first, Err(RecvTimeoutError::Disconnected)) {
                 if self.failed.is_none() && !self.opened.is_damaged.load(Ordering::Acquire) {
+                    self.opened.store.end(self.durable);
                     self.opened.running.end();
+                } else {
+                    // Guarded: what redb makes of a broken disk at the end is nobody's concern any more.
+                    self.opened.store.close();
                 }
                 return;
             }
