@@ -47,6 +47,9 @@ pub(super) fn personal(given: String) -> Result<String, CannotRun> {
     Ok(line.trim().to_owned())
 }
 
+/// Longest wait for a rule set to be loaded.
+const RULES_WAIT: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// How the answer is shown, and where the engine is.
 #[derive(Args)]
 pub(super) struct Common {
@@ -114,7 +117,11 @@ pub(super) fn ask(
     role: Role,
     operation: &Operation,
 ) -> Result<Vec<ExchangeAnswer>, CannotRun> {
-    let config = common.connect.config(role)?;
+    let mut config = common.connect.config(role)?;
+    if matches!(operation, Operation::Rules(_)) {
+        // Sets load at the lowest priority, so that screening does not wait; a person does.
+        config.timeout = RULES_WAIT;
+    }
     let id = common.operation.unwrap_or_else(new_operation);
     super::runtime()?.block_on(async {
         let client = Client::connect(config).await?;

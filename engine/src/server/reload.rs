@@ -87,12 +87,14 @@ pub(super) struct Reloader {
     store: Option<RuleStore>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    /// Whoever holds it loads: for seconds, and at the lowest priority. Nobody who answers others waits for it.
     last: Mutex<Last>,
+    /// How the last load ended, held for a moment.
+    report: Mutex<Option<Report>>,
 }
 
 #[derive(Default)]
 struct Last {
-    report: Option<Report>,
     activated: Option<Instant>,
     staged: Option<String>,
 }
@@ -106,7 +108,7 @@ impl Reloader {
         state: Arc<State>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { from, activation, store, state, metrics, last: Mutex::default() }
+        Self { from, activation, store, state, metrics, last: Mutex::default(), report: Mutex::default() }
     }
 
     /// Reads, checks and compiles the rules, and makes them the ones that decide, or stages them: all of it, or nothing.
@@ -153,7 +155,7 @@ impl Reloader {
             Ok((digest, rules)) => tracing::info!(%digest, rules, report.warnings, "rules loaded"),
             Err(problem) => tracing::error!("rules not loaded, nothing changed:\n{problem}"),
         }
-        last.report = Some(report.clone());
+        *lock(&self.report) = Some(report.clone());
         report
     }
 
@@ -336,7 +338,7 @@ impl Reloader {
 
     /// How the last load ended.
     pub(super) fn last(&self) -> Option<Report> {
-        lock(&self.last).report.clone()
+        lock(&self.report).clone()
     }
 }
 

@@ -30,10 +30,8 @@ fn add<'a>(rules: &'a str, key: [&'a str; 2], until: &'a str) -> Vec<&'a str> {
 }
 
 /// In a few days, as a date: an exemption lasts thirty of them at most.
-fn days_ahead(days: u64) -> String {
-    let now = std::time::SystemTime::now() + std::time::Duration::from_secs(days * 86_400);
-    let ms = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-    let time = sparr_protocol::time::Timestamp::from_ms(i64::try_from(ms).expect("near")).to_string();
+fn days_ahead(days: i64) -> String {
+    let time = sparr_engine::server::clock::now().saturating_add_ms(days * 86_400_000).to_string();
     time.split('T').next().expect("a date").to_owned()
 }
 

@@ -27,6 +27,7 @@ mod reload;
 mod repeats;
 mod required;
 mod rule_commands;
+mod rule_desk;
 mod rule_sets;
 mod sim_disk;
 mod snapshots;

@@ -7,6 +7,7 @@ use sparr_engine::server::journal::Store;
 use sparr_engine::server::keys::SigningKey;
 use sparr_engine::server::verify::verify;
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
+use sparr_protocol::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use sparr_protocol::flag::{MerchantRef, Methods, Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
 use sparr_protocol::indicator::{ContentDigest, Grade};
@@ -166,6 +167,35 @@ fn an_engine_that_cheats_is_found_out() {
             )
         }),
         "does not bear the police's signature",
+    );
+    let exempt = |until: Timestamp| Payload::ExemptionGranted {
+        key: ExemptionKey::Card,
+        value: subject,
+        key_id: 1,
+        rules: RuleNames::parse("card-testing").expect("legal"),
+        until,
+        why: "known".to_owned(),
+    };
+    let soon = |all: &[(Record, RecordDigest)], days: i64| {
+        let stamp = all.iter().map(|(record, _)| record.stamp).max().expect("records");
+        Timestamp::from_ms(i64::try_from(stamp).expect("in range") + days * 86_400_000)
+    };
+    expect(
+        "an exemption for a quarter of a year",
+        forged(honest.path(), |all| (actor("dev", Role::Risk), exempt(soon(all, 90)))),
+        "longer than thirty days",
+    );
+    expect(
+        "an exemption by a desk",
+        forged(honest.path(), |all| (desk.clone(), exempt(soon(all, 7)))),
+        "has no right to exempt_add",
+    );
+    expect(
+        "a second person's word on an exemption that nobody granted",
+        forged(honest.path(), |_| {
+            (actor("dev", Role::Risk), Payload::ExemptionConfirmed { id: ExemptionId([5; 16]) })
+        }),
+        "did not act then",
     );
     expect(
         "a draft in another's name",

@@ -29,7 +29,7 @@ pub(super) use alive::{Alive, Marks};
 pub(super) use build::{Builder, contradicts};
 
 /// Words of a block: they are put together at once, in registers, and one bit of a summary speaks of them.
-const LANES: usize = 8;
+const LANES: usize = 4;
 
 /// Values with tables at most.
 const DIMENSIONS_MAX: usize = 192;
