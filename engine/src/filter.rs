@@ -46,7 +46,7 @@ impl Blocks {
     #[inline]
     fn place(&self, key: Pseudonym) -> (&Block, [u64; WORDS]) {
         let (bits, place) = halves(key);
-        let at = (u128::from(place) * self.0.len() as u128 >> 64) as usize;
+        let at = ((u128::from(place) * self.0.len() as u128) >> 64) as usize;
         let mask = |word: usize| 1 << (bits >> (12 * word) & 63) | 1 << (bits >> (12 * word + 6) & 63);
         (&self.0[at], std::array::from_fn(mask))
     }

@@ -127,7 +127,7 @@ impl<T: Pack> Pack for Box<T> {
         (**self).pack(out);
     }
     fn unpack(from: &mut &[u8]) -> Option<Self> {
-        T::unpack(from).map(Box::new)
+        T::unpack(from).map(Self::new)
     }
 }
 

@@ -138,8 +138,9 @@ impl FlagSet {
         let mut before = Before { known: None, is_known_subject: false };
         for (at, slot) in part.of(subject) {
             before.is_known_subject = true;
-            let flag = self.unpack(slot).filter(|flag| flag.registrar == registrar);
-            before.known = before.known.or(flag.map(|flag| (flag, Some(at))));
+            if let Some(flag) = self.unpack(slot).filter(|flag| flag.registrar == registrar) {
+                before.known = Some((flag, Some(at)));
+            }
         }
         for flag in part.whole.get(&subject).into_iter().flatten() {
             before.is_known_subject = true;
@@ -236,7 +237,11 @@ impl FlagSet {
     /// The flag of one registrar on a subject.
     pub fn of(&self, subject: Pseudonym, registrar: MemberName) -> Option<Flag> {
         let mut found = None;
-        self.visit(subject, |flag| found = found.or(Some(*flag).filter(|flag| flag.registrar == registrar)));
+        self.visit(subject, |flag| {
+            if flag.registrar == registrar {
+                found = Some(*flag);
+            }
+        });
         found
     }
 

@@ -106,8 +106,8 @@ impl Part {
     /// The place at which a subject's entry lies or would lie, if nothing were in the way.
     #[inline]
     fn home(&self, subject: u128) -> usize {
-        let spread = (subject << PART_BITS >> 64) as u64;
-        (u128::from(spread) * self.homes as u128 >> 64) as usize
+        let spread = ((subject << PART_BITS) >> 64) as u64;
+        ((u128::from(spread) * self.homes as u128) >> 64) as usize
     }
 
     /// The first place with this subject, or a greater one, or nothing.
