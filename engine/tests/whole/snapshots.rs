@@ -168,8 +168,11 @@ fn a_kill_at_any_moment_of_a_snapshot_loses_nothing_and_an_older_journal_is_refu
     fs::copy(&older, folder.path().join("journal.redb")).expect("copied");
     let refused = flags_or_refusal(folder.path()).expect_err("an older journal");
     assert!(refused.contains("records that") && refused.contains("are not in it"), "{refused}");
-    // Whoever decides to go on with what it holds can.
+    // Whoever decides to go on with what it holds can, by removing both that know better.
     fs::remove_dir_all(folder.path().join("snapshots")).expect("removed");
+    let refused = flags_or_refusal(folder.path()).expect_err("an older journal");
+    assert!(refused.contains("remove journal.head"), "{refused}");
+    fs::remove_file(folder.path().join("journal.head")).expect("removed");
     let engine = start(folder.path());
     assert_eq!(flags(&engine), 20, "of {raised}");
 }

@@ -60,13 +60,17 @@ pub enum StoreError {
     #[error("journal: closed after a failure")]
     Closed,
     /// What was acknowledged is not in it any more.
-    #[error("journal: the last record that was acknowledged is not there any more")]
+    #[error(
+        "journal: the last record that was acknowledged is not there any more: the file was replaced by an older one or \
+         is damaged; put the newest one back, or, to go on with what it holds, remove journal.head beside it"
+    )]
     Rewound,
     /// A snapshot has seen records that are not in it: the file is an older one than this folder's. Serving from it could
     /// tell somebody who is flagged "not flagged".
     #[error(
         "journal: records that {} has seen are not in it, or are others: the file was replaced by an older one or is \
-         damaged; put the newest one back, or, to go on with what it holds, remove the folder of snapshots",
+         damaged; put the newest one back, or, to go on with what it holds, remove the folder of snapshots, and \
+         journal.head if it is there",
         snapshot.display()
     )]
     Behind {
