@@ -101,6 +101,7 @@ codes! {
     NoDescription = "W008" Warning "a rule without a description",
     NoRules = "W009" Warning "a set without rules",
     Covered = "W010" Warning "a rule that an earlier rule covers",
+    ExampleRepeats = "W011" Warning "an example that no condition needs",
 }
 
 /// A stretch of a file with what is to be said of it.

@@ -12,6 +12,7 @@ use super::interpret::Scene;
 use super::ir::{Condition, Visit, Visitor};
 use super::lists::Lists;
 use super::sources::Span;
+use super::tried::Tried;
 use super::truth::Truth;
 use super::yaml::{Node, Value};
 use crate::facts::money::Rates;
@@ -155,21 +156,38 @@ impl<'a> Example<'a> {
         }
     }
 
-    /// Runs the example; what does not agree is reported.
-    pub(super) fn run(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) {
+    /// Runs the examples of one rule; what does not agree is reported, and what tries nothing that another has not tried.
+    pub(super) fn run_all(examples: &[Self], stage: &Stage<'_>, report: &mut Vec<Diagnostic>) {
+        let mut known: Vec<(Tried, Span)> = Vec::new();
+        for example in examples {
+            let Some(tried) = example.run(stage, report) else { continue };
+            match known.iter().find(|(before, _)| *before == tried) {
+                None => known.push((tried, example.at)),
+                Some((_, before)) => report.push(
+                    Diagnostic::new(Code::ExampleRepeats, example.at, "the condition does not need this example")
+                        .label("every part of the condition comes to the same as before")
+                        .also(*before, "this one tries it already")
+                        .help("leave it out, or let it try a part that no other example tries"),
+                ),
+            }
+        }
+    }
+
+    /// Runs the example; what does not agree is reported. Gives back what it tries, where it agrees.
+    fn run(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) -> Option<Tried> {
         let before = report.len();
         let request = self.request(stage, report);
         let readings = self.readings_of(stage, report);
         if report.len() > before {
-            return;
+            return None;
         }
         let mut frame = Vec::new();
         if let Err(fault) = request.encode(&mut frame) {
             report.push(Diagnostic::new(Code::ExampleForm, self.at, format!("this is no request: {fault}")));
-            return;
+            return None;
         }
-        let Next::Frame { frame, .. } = Next::parse(&frame, REQUEST_FRAME_BYTES_MAX) else { return };
-        let Ok((_, message)) = frame.open() else { return };
+        let Next::Frame { frame, .. } = Next::parse(&frame, REQUEST_FRAME_BYTES_MAX) else { return None };
+        let Ok((_, message)) = frame.open() else { return None };
         // Examples hold no real person's number, so their key is nobody's secret.
         let keyring = Keyring::new(NetworkKey::new(0, Default::default()), None);
         let stated = request.event_time.unwrap_or_default();
@@ -186,7 +204,7 @@ impl<'a> Example<'a> {
                     format!("`{name}` cannot be this: {why}")
                 };
                 report.push(Diagnostic::new(Code::ExampleForm, at, message));
-                return;
+                return None;
             }
         };
         let wanted = Wanted {
@@ -206,7 +224,9 @@ impl<'a> Example<'a> {
         let runs = stage.kinds.contains(request.view().kind());
         if (truth == Truth::True && runs) != self.hits {
             report.push(self.disagreement(stage, scene, truth, runs));
+            return None;
         }
+        Some(Tried::of(stage.condition, runs, scene))
     }
 
     /// The request that the example states. What it leaves out is absent, except for what every request has, and

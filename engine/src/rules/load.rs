@@ -4,7 +4,7 @@ use super::check::{self, Checked};
 use super::compile::Program;
 use super::diagnostic::{Code, Diagnostic};
 use super::evaluate::Gates;
-use super::example::Stage;
+use super::example::{Example, Stage};
 use super::expression::{self, Expr};
 use super::file::{self, Draft, RuleFile};
 use super::index::contradicts;
@@ -275,7 +275,7 @@ fn try_examples(
                 rates: &rates,
                 zone: &workshop.settings.zone,
             };
-            draft.examples.iter().for_each(|example| example.run(&stage, report));
+            Example::run_all(&draft.examples, &stage, report);
         }
     }
 }

@@ -34,6 +34,7 @@ mod set;
 mod settings;
 mod sources;
 pub mod table;
+mod tried;
 mod truth;
 mod values;
 mod yaml;
