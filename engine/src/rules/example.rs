@@ -161,13 +161,17 @@ impl<'a> Example<'a> {
         let mut known: Vec<(Tried, Span)> = Vec::new();
         for example in examples {
             let Some(tried) = example.run(stage, report) else { continue };
-            match known.iter().find(|(before, _)| *before == tried) {
+            match known.iter().find(|(before, _)| tried.repeats(before)) {
                 None => known.push((tried, example.at)),
                 Some((_, before)) => report.push(
-                    Diagnostic::new(Code::ExampleRepeats, example.at, "the condition does not need this example")
-                        .label("every part of the condition comes to the same as before")
-                        .also(*before, "this one tries it already")
-                        .help("leave it out, or let it try a part that no other example tries"),
+                    Diagnostic::new(
+                        Code::ExampleRepeats,
+                        example.at,
+                        "the condition does not need this example",
+                    )
+                    .label("every part of the condition comes to the same as before")
+                    .also(*before, "this one tries it already")
+                    .help("leave it out, or let it try a part that no other example tries"),
                 ),
             }
         }
