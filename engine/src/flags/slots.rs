@@ -148,8 +148,7 @@ impl Part {
         let free = (at..self.slots.len()).find(|at| self.slots[*at].is_empty());
         let free = free.unwrap_or_else(|| {
             let end = self.slots.len();
-            self.slots.reserve_exact(SPARE);
-            self.slots.resize(end + SPARE, EMPTY);
+            lengthen(&mut self.slots, end + SPARE);
             end
         });
         self.slots.copy_within(at..free, at + 1);
@@ -183,7 +182,7 @@ impl Part {
         for slot in sorted {
             let at = self.home(key(&slot)).max(next);
             if at >= slots.len() {
-                slots.resize(at + SPARE, EMPTY);
+                lengthen(&mut slots, at + SPARE);
             }
             slots[at] = slot;
             next = at + 1;
@@ -206,6 +205,12 @@ impl Part {
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+/// Adds places at the end, and no more: a vector that grows by itself doubles.
+fn lengthen(slots: &mut Vec<Slot>, places: usize) {
+    slots.reserve_exact(places - slots.len());
+    slots.resize(places, EMPTY);
 }
 
 #[cfg(test)]
