@@ -265,7 +265,11 @@ fn nothing_personal_is_written_anywhere_in_any_encoding() {
     let needles = needles();
     let folder = tempfile::tempdir().expect("folder");
     let rules = crate::support::shipped_rules().display().to_string();
-    let engine = EngineProcess::start_logging(folder.path(), &["--rules", &rules], "trace");
+    let config = folder.path().join("engine.toml");
+    std::fs::write(&config, "snapshot_records = 1\n").expect("written");
+    let config = config.display().to_string();
+    let engine =
+        EngineProcess::start_logging(folder.path(), &["--config", &config, "--rules", &rules], "trace");
     let printed = canary_run(&engine);
     for life in
         ["Receipt K1 of", "Shared with every member", "Confirmed", "signs with another key", "flag_status"]
@@ -290,6 +294,7 @@ fn nothing_personal_is_written_anywhere_in_any_encoding() {
         assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
         findings.extend(found_in("proof", &[output.stdout, output.stderr].concat(), &needles));
     }
+    assert!(folder.path().join("snapshots").is_dir(), "the run reached this as well");
     let (in_files, searched) = found_in_folder(folder.path(), &needles);
     findings.extend(in_files);
     assert!(searched > 10_000, "{searched} bytes of files");
