@@ -266,7 +266,7 @@ fn nothing_personal_is_written_anywhere_in_any_encoding() {
     let folder = tempfile::tempdir().expect("folder");
     let rules = crate::support::shipped_rules().display().to_string();
     let config = folder.path().join("engine.toml");
-    std::fs::write(&config, "snapshot_records = 1\n").expect("written");
+    fs::write(&config, "snapshot_records = 1\n").expect("written");
     let config = config.display().to_string();
     let engine =
         EngineProcess::start_logging(folder.path(), &["--config", &config, "--rules", &rules], "trace");

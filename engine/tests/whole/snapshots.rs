@@ -5,7 +5,7 @@ use crate::durability::flags_or_refusal;
 use crate::merge::{NOW, fold, history, member, state};
 use crate::sim_disk::Random;
 use crate::support::{EngineProcess, of_tier, seed, text};
-use sparr_engine::journal::JournalHead;
+use sparr_engine::journal::{JournalHead, Sealed};
 use sparr_engine::server::journal::Store;
 use sparr_engine::server::snapshots;
 use sparr_engine::snapshot::{SNAPSHOT_VERSION, SnapshotHead};
@@ -175,4 +175,66 @@ fn a_kill_at_any_moment_of_a_snapshot_loses_nothing_and_an_older_journal_is_refu
     fs::remove_file(folder.path().join("journal.head")).expect("removed");
     let engine = start(folder.path());
     assert_eq!(flags(&engine), 20, "of {raised}");
+}
+
+/// What a snapshot stands for is read as well after a kill. A journal whose older part is another one is not written on,
+/// and screening goes on with what the snapshot holds.
+#[test]
+fn after_a_kill_the_part_before_the_snapshot_is_read_as_well() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = start(folder.path());
+    raise(&engine, 0..30);
+    let mut looks = 0..1_000;
+    let written = || engine.metric("sparr_snapshots_total{result=\"written\"}") >= 1.0;
+    assert!(looks.any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        written()
+    }));
+    engine.signal("KILL");
+    engine.kill();
+    // The control: a whole journal takes changes in after a kill.
+    let engine = start(folder.path());
+    raise(&engine, 30..31);
+    engine.signal("KILL");
+    engine.kill();
+
+    let store = Store::open(&folder.path().join("journal.redb")).expect("opens");
+    let mut records = Vec::new();
+    let all = store.replay_after(&[], |sealed| {
+        records.push(sealed);
+        Ok(())
+    });
+    all.expect("whole");
+    // The second record's place holds the third one: every page is sound, and the history is another one.
+    let misplaced = Sealed { bytes: records[2].bytes.clone(), ..records[1].clone() };
+    let last = store.commits().expect("readable").pop().expect("a commit");
+    store.append(&[misplaced], &last).expect("written");
+    drop(store);
+
+    let engine = start(folder.path());
+    assert_eq!(flags(&engine), 31, "what was snapshot is right");
+    let refused = |engine: &EngineProcess| {
+        let person = personal_number(40);
+        let output = engine.sparr(&[
+            "flag",
+            "raise",
+            "--subject",
+            &person,
+            "--wish",
+            "deny",
+            "--until",
+            "2030-12-31",
+            "--reason",
+            "scam",
+            "--json",
+        ]);
+        text(&output.stdout).contains("journal_failed")
+    };
+    let mut looks = 0..1_000;
+    assert!(looks.any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        refused(&engine)
+    }));
+    assert!(engine.log().contains("is damaged"), "{}", engine.log());
+    assert_eq!(flags(&engine), 31, "screening and reading go on");
 }
