@@ -20,8 +20,8 @@ pub(super) fn plan(intent: &Intent, asker: &Asker<'_>) -> Result<Planned, Refusa
             if until.ms_since(now) > EXEMPTION_MS_MAX {
                 return Err(Refusal::UntilTooFar);
             }
-            // A misspelt name would silence nothing, and nobody would notice.
             let (key_id, value) = value.current;
+            // A misspelt name would silence nothing, and nobody would notice: it is refused here.
             let waits = shared(rules.iter(), asker)?;
             let granted = Payload::ExemptionGranted {
                 key: *key,
