@@ -77,6 +77,7 @@ pub mod members;
 pub mod metrics;
 pub(crate) mod pack;
 pub mod policy;
+pub mod replication;
 pub mod request;
 pub mod rights;
 pub mod rules;

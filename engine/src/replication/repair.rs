@@ -1,0 +1,115 @@
+//! Asking for what is missing: whom, when again, and never everything at once.
+
+use super::message::{EngineOf, Place};
+use std::collections::BTreeMap;
+
+/// Chunks that one question is answered with at most.
+pub(super) const CHUNKS_PER_WANT: usize = 8;
+
+/// A chunk ends with the commit that makes it so long.
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
+
+/// Engines whose records are asked for at a time.
+const WANTS_MAX: usize = 4;
+
+/// What is on its way is not asked for: records come just before the heartbeat that tells of them.
+const GRACE_MS: u64 = 20;
+
+/// An unanswered question is asked again after this, then after twice as long, and so on.
+const RETRY_FIRST_MS: u64 = 250;
+const RETRY_LAST_MS: u64 = 4_000;
+
+/// Lives of an engine are asked for no more often.
+const ASK_MS: u64 = 500;
+
+/// A question that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    again: u64,
+    tries: u32,
+    left: usize,
+}
+
+/// Questions that wait, and what has been repaired.
+#[derive(Clone, Debug)]
+pub(super) struct Repairs {
+    wants: BTreeMap<EngineOf, Want>,
+    asked: BTreeMap<EngineOf, u64>,
+    random: u64,
+    /// Times that records came whose predecessors had not.
+    pub(super) gaps: u64,
+    /// Chunks that were sent to who lacked them.
+    pub(super) sent: u64,
+    /// Questions that were asked.
+    pub(super) questions: u64,
+}
+
+impl Repairs {
+    pub(super) fn new(seed: u64) -> Self {
+        // An odd number, as the generator needs.
+        let random = seed.wrapping_mul(2).wrapping_add(1);
+        Self { wants: BTreeMap::new(), asked: BTreeMap::new(), random, gaps: 0, sent: 0, questions: 0 }
+    }
+
+    /// Something below `span`, so that engines do not all speak at once.
+    pub(super) fn jitter(&mut self, span: u64) -> u64 {
+        // Marsaglia's xorshift: spread is all that is asked of it.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % span.max(1)
+    }
+
+    pub(super) fn may_ask(&mut self, of: EngineOf, now: u64) -> bool {
+        let due = self.asked.get(&of).is_none_or(|at| now >= at + ASK_MS);
+        if due {
+            self.asked.insert(of, now);
+        }
+        due
+    }
+
+    /// Whether an engine's records are to be asked for now.
+    pub(super) fn is_due(&mut self, of: EngineOf, behind_since: u64, now: u64) -> bool {
+        match self.wants.get(&of) {
+            Some(want) => now >= want.again,
+            None => now >= behind_since + GRACE_MS && self.wants.len() < WANTS_MAX,
+        }
+    }
+
+    /// Whom to ask, of those who have them. Each time another, where there are several.
+    pub(super) fn choose(
+        &mut self,
+        of: EngineOf,
+        holders: &[(EngineOf, Place)],
+        now: u64,
+    ) -> Option<(EngineOf, Place)> {
+        if holders.is_empty() {
+            self.wants.remove(&of);
+            return None;
+        }
+        let tries = self.wants.get(&of).map_or(0, |want| want.tries);
+        let wait = (RETRY_FIRST_MS << tries.min(8)).min(RETRY_LAST_MS);
+        let again = now + wait + self.jitter(wait / 2);
+        self.wants.insert(of, Want { again, tries: tries + 1, left: CHUNKS_PER_WANT });
+        self.questions += 1;
+        holders.get(tries as usize % holders.len()).copied()
+    }
+
+    /// Records of an engine came that were missing.
+    pub(super) fn advanced(&mut self, of: EngineOf, now: u64) {
+        let Some(want) = self.wants.get_mut(&of) else { return };
+        want.left = want.left.saturating_sub(1);
+        want.tries = 0;
+        want.again = if want.left == 0 { now } else { now + RETRY_FIRST_MS };
+    }
+
+    /// Nothing of an engine is missing any more.
+    pub(super) fn done(&mut self, of: EngineOf) {
+        self.wants.remove(&of);
+    }
+
+    /// When a question is to be asked again.
+    pub(super) fn next(&self) -> u64 {
+        self.wants.values().map(|want| want.again).min().unwrap_or(u64::MAX)
+    }
+}
