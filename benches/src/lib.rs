@@ -5,7 +5,7 @@ pub mod rules;
 
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::flags::{Raise, Version};
-use sparr_engine::policy::{Policy, Required};
+use sparr_engine::policy::{Policy, Required, StaleAfter};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
 use sparr_engine::rules::{self as engine_rules, SourceFile, Sources};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
@@ -22,7 +22,7 @@ use std::path::Path;
 
 /// The time of every request: the benchmarks measure work, not expiry.
 pub const MOMENT: Moment =
-    Moment { now: Timestamp::from_ms(1_795_348_800_000), today: Date::new(2026, 11, 22) };
+    Moment { now: Timestamp::from_ms(1_795_348_800_000), today: Date::new(2026, 11, 22), steady_ms: 0 };
 
 /// The shipped rules, read from the repository.
 ///
@@ -74,6 +74,7 @@ pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
             required: Required::default(),
             verify_unavailable: VerifyUnavailable::Hold,
             cooling_off_ms: 0,
+            stale_after: StaleAfter::default(),
         },
         clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
         member,

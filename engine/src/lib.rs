@@ -7,7 +7,7 @@
 //! ```
 //! use sparr_engine::decision::VerifyUnavailable;
 //! use sparr_engine::ids::CallerNo;
-//! use sparr_engine::policy::{Policy, Required};
+//! use sparr_engine::policy::{Policy, Required, StaleAfter};
 //! use sparr_engine::request::{Keyring, NetworkKey};
 //! use sparr_engine::rules::{self, SourceFile, Sources};
 //! use sparr_engine::screen::{Asked, Scratch, Stopped, Unobserved, screen};
@@ -27,8 +27,8 @@
 //!
 //! // An engine's state: no files, no clock, no sockets.
 //! let now = Timestamp::from_ms(1_795_348_800_000);
-//! let moment = Moment { now, today: Date::new(2026, 11, 22) };
-//! let policy = Policy { required: Required::default(), verify_unavailable: VerifyUnavailable::Hold, cooling_off_ms: 0 };
+//! let moment = Moment { now, today: Date::new(2026, 11, 22), steady_ms: 0 };
+//! let policy = Policy { required: Required::default(), verify_unavailable: VerifyUnavailable::Hold, cooling_off_ms: 0, stale_after: StaleAfter::default() };
 //! let state = State::new(StateConfig {
 //!     keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
 //!     policy,
@@ -63,6 +63,7 @@ pub mod backtest;
 pub mod cli;
 pub mod decision;
 pub mod distinct;
+pub mod exchanged;
 pub mod exemptions;
 pub mod explain;
 pub mod facts;

@@ -102,6 +102,11 @@ impl Members {
         self.by_name.get(&member)?.kind()
     }
 
+    /// Since when a member is suspended that is.
+    pub fn suspended_since(&self, member: MemberName) -> Option<Version> {
+        self.by_name.get(&member).filter(|known| known.is_suspended()).and_then(|known| known.suspended)
+    }
+
     /// Whether the member is known and suspended.
     pub fn is_suspended(&self, member: MemberName) -> bool {
         self.by_name.get(&member).is_some_and(|known| known.is_suspended())

@@ -56,6 +56,22 @@ impl Required {
     }
 }
 
+/// From which age of the exchange's state on a kind of request is not screened, ms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaleAfter([Option<u32>; Kind::ALL.len()]);
+
+impl StaleAfter {
+    /// Sets the age for a kind.
+    pub fn set(&mut self, kind: Kind, ms: u32) {
+        self.0[kind as usize - 1] = Some(ms);
+    }
+
+    /// The age for a kind; none where it is screened however old the state is.
+    pub fn of(&self, kind: Kind) -> Option<u32> {
+        self.0[kind as usize - 1]
+    }
+}
+
 /// The member's own decisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -65,6 +81,8 @@ pub struct Policy {
     pub verify_unavailable: VerifyUnavailable,
     /// How long a lift that no second channel confirmed waits before it takes effect, ms.
     pub cooling_off_ms: i64,
+    /// From which age of the exchange's state on a kind is not screened.
+    pub stale_after: StaleAfter,
 }
 
 /// Why a member may share what it knows of somebody: without it, nothing of that kind leaves the member.

@@ -4,6 +4,7 @@
 use sparr_protocol::codes::Role;
 use sparr_protocol::exchange::OperationKind;
 use sparr_protocol::member::MemberKind;
+use sparr_protocol::record::Payload;
 
 /// Everything that a caller can ask of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +136,33 @@ const fn lines(right: Right) -> &'static [Line] {
             ],
         },
     }
+}
+
+/// The operation that a record is the trace of; none for kinds that this version does not know.
+pub fn used_by(payload: &Payload) -> Option<OperationKind> {
+    Some(match payload {
+        Payload::FlagRaised { .. } => OperationKind::FlagRaise,
+        Payload::FlagLifted { .. } => OperationKind::FlagLift,
+        Payload::PassGranted { .. } => OperationKind::FlagPass,
+        Payload::SubjectLinked { .. } => OperationKind::SubjectLink,
+        Payload::FlagLiftRequested { .. } => OperationKind::FlagLiftRequest,
+        Payload::FlagOverridden { .. } => OperationKind::FlagOverride,
+        Payload::IndicatorDrafted { .. } => OperationKind::IndicatorDraft,
+        Payload::IndicatorReported { .. } => OperationKind::IndicatorReport,
+        Payload::PoliceReceipt { .. } => OperationKind::ReceiptAdd,
+        Payload::IndicatorShared { .. } => OperationKind::IndicatorShare,
+        Payload::IndicatorConfirmed { .. } => OperationKind::IndicatorConfirm,
+        Payload::IndicatorContested { .. } => OperationKind::IndicatorContest,
+        Payload::IndicatorWithdrawn { .. } => OperationKind::IndicatorWithdraw,
+        Payload::IndicatorOverridden { .. } => OperationKind::IndicatorOverride,
+        Payload::MemberAdmitted { .. } => OperationKind::MemberAdmit,
+        Payload::MemberSuspended { .. } => OperationKind::MemberSuspend,
+        Payload::SigningKeyRotated { .. } => OperationKind::MemberRotateKey,
+        Payload::ExemptionGranted { .. } => OperationKind::ExemptAdd,
+        Payload::ExemptionConfirmed { .. } => OperationKind::ExemptConfirm,
+        Payload::ExemptionEnded { .. } => OperationKind::ExemptEnd,
+        Payload::Unknown { .. } => return None,
+    })
 }
 
 /// How far a right of this role at a member of this kind reaches.

@@ -4,6 +4,7 @@
 //! a file or keeps anything but what [`State`] is for.
 
 use crate::decision::{self, Floor};
+use crate::exchanged;
 use crate::facts::{Facts, Gathering, Wanted};
 use crate::ids::{Binding, BodyDigest, CallerNo, Known};
 use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
@@ -118,13 +119,14 @@ pub fn screen(
     observer: &mut impl StageObserver,
 ) -> AuthorisationResponse {
     scratch.hits.clear();
+    let staleness_ms = state.staleness_ms(asked.moment);
     let unanswered = |id: RequestId, not_screened: NotScreened| AuthorisationResponse {
         request_id: id,
         answer: Err(not_screened),
         rule_set_digest: rules.map(|active| active.set.digest()).unwrap_or_default(),
         position: state.position(),
-        staleness_ms: state.staleness_ms(),
-        degraded: Degraded::default(),
+        staleness_ms,
+        degraded: exchanged::degraded(staleness_ms),
         natural: None,
         checked: Checked::default(),
         engine_us: asked.since_read.elapsed_us(),
@@ -138,6 +140,7 @@ pub fn screen(
     if let Some(person) = request.subject() {
         state.is_honey(person);
         state.screened_people.observe(person.current.1);
+        state.exchange.screened(request.view().kind().wire());
     }
     observer.ended(Stage::Parse);
 
@@ -149,7 +152,7 @@ pub fn screen(
     }
     let admitted = Admitted { id, caller: asked.caller, state };
     let Some(rules) = rules else { return unanswered(id, Why::NoRules.into()) };
-    if let Err(not_screened) = check(&request, now, state) {
+    if let Err(not_screened) = check(&request, now, staleness_ms, state) {
         return unanswered(id, not_screened);
     }
     observer.ended(Stage::Admit);
@@ -184,6 +187,7 @@ pub fn screen(
     let decided = decision::fold_exempted(&rules.set, hits, floor, silent, ranked);
     let natural = decided.ok().and_then(|(_, natural)| natural);
     let mut degraded = facts.degraded;
+    degraded.insert(exchanged::degraded(staleness_ms));
     if natural.is_some() {
         degraded.insert(Degraded::EXEMPTED);
     }
@@ -287,7 +291,7 @@ fn admit(
 }
 
 /// The engine's clock, the member's required fields, and the freshness of the state.
-fn check(request: &Request<'_>, now: Timestamp, state: &State) -> Result<(), NotScreened> {
+fn check(request: &Request<'_>, now: Timestamp, staleness_ms: u32, state: &State) -> Result<(), NotScreened> {
     let view = request.view();
     if !(-EVENT_EARLY_MS_MAX..=EVENT_LATE_MS_MAX).contains(&now.ms_since(request.event_time())) {
         return Err(NotScreened { field: Some(Field::EventTime), ..Why::TimeSkew.into() });
@@ -295,7 +299,9 @@ fn check(request: &Request<'_>, now: Timestamp, state: &State) -> Result<(), Not
     if let Some(missing) = state.policy.required.missing(view) {
         return Err(NotScreened { field: Some(missing), ..Why::FieldMissing.into() });
     }
-    if view.max_staleness_ms() != 0 && state.staleness_ms() > view.max_staleness_ms() {
+    let accepted = Some(view.max_staleness_ms()).filter(|accepted| *accepted != 0);
+    let limits = [accepted, state.policy.stale_after.of(view.kind())];
+    if limits.into_iter().flatten().any(|limit| staleness_ms > limit) {
         return Err(Why::Stale.into());
     }
     Ok(())

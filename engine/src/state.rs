@@ -6,6 +6,7 @@ mod apply;
 pub use apply::ApplyError;
 
 use crate::distinct::Distinct;
+use crate::exchanged::Exchanged;
 use crate::exemptions::Exemptions;
 use crate::facts::Stores;
 use crate::flags::FlagSet;
@@ -31,6 +32,8 @@ pub struct Moment {
     pub now: Timestamp,
     /// Today in Sweden: the century of a short personal number turns with it.
     pub today: Date,
+    /// The steady clock, ms from the engine's beginning.
+    pub steady_ms: u64,
 }
 
 /// Which clock judges expiry, lateness and windows.
@@ -120,6 +123,8 @@ pub struct State {
     pub members: Members,
     /// Rules that are silent for some.
     pub exemptions: Exemptions,
+    /// What is known of the exchange as a whole.
+    pub exchange: Exchanged,
     /// Answered request ids.
     pub ids: Ids,
     /// Network keys.
@@ -182,6 +187,7 @@ impl State {
             },
             members: Members::default(),
             exemptions: Exemptions::default(),
+            exchange: Exchanged::default(),
             ids: Ids::new(config.ids_kept_max),
             keyring: config.keyring,
             policy: config.policy,
@@ -291,6 +297,7 @@ impl State {
             stores,
             members,
             exemptions,
+            exchange: _,
             ids: _,
             keyring: _,
             policy: _,
@@ -315,9 +322,9 @@ impl State {
         self.applied.store(applied, Ordering::Release);
     }
 
-    /// Age of the newest confirmed exchange state, ms. With the embedded journal this engine is the exchange.
-    pub fn staleness_ms(&self) -> u32 {
-        0
+    /// Age of the newest confirmed exchange state, ms. With the embedded journal alone this engine is the exchange.
+    pub fn staleness_ms(&self, moment: Moment) -> u32 {
+        self.exchange.staleness_ms(moment)
     }
 
     /// Now, by the engine's own clock.

@@ -4,7 +4,7 @@
 use crate::decision::VerifyUnavailable;
 use crate::flags::{Raise, Version};
 use crate::ids::CallerNo;
-use crate::policy::{Policy, Required};
+use crate::policy::{Policy, Required, StaleAfter};
 use crate::request::{KeyName, Keyring, NetworkKey, Request};
 use crate::rules::{Code, Diagnostic, RuleExplanation, RuleSet, table};
 use crate::screen::{Asked, Scratch, Stopped, Unobserved, screen};
@@ -51,6 +51,7 @@ impl Trial {
                 required: Required::default(),
                 verify_unavailable: VerifyUnavailable::Hold,
                 cooling_off_ms: 0,
+                stale_after: StaleAfter::default(),
             },
             clock: EngineClock::Wall { began: Timestamp::MIN },
             member: MemberName::TRIAL,
@@ -60,7 +61,7 @@ impl Trial {
             ids_kept_max: 1 << 20,
         });
         let base = set.rates().base;
-        let moment = Moment { now: table::START, today: table::START.date() };
+        let moment = Moment { now: table::START, today: table::START.date(), steady_ms: 0 };
         state.activate(set, moment);
         state.set_ready(true);
         Self { state, base, scratch: Scratch::default(), flags: 0 }
@@ -82,7 +83,7 @@ impl Trial {
         {
             message = inner;
         }
-        let moment = Moment { now, today: now.date() };
+        let moment = Moment { now, today: now.date(), steady_ms: 0 };
         if let Some(wish) = flag {
             self.raise(message, moment, wish);
         }

@@ -9,7 +9,7 @@ use clap::Parser;
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::journal::Chain;
 use sparr_engine::metrics::Metrics;
-use sparr_engine::policy::{Policy, Required, Sharing};
+use sparr_engine::policy::{Policy, Required, Sharing, StaleAfter};
 use sparr_engine::request::{Keyring, NetworkKey};
 use sparr_engine::server::journal::{self, JournalFolder, Store};
 use sparr_engine::server::keys::SigningKey;
@@ -90,6 +90,7 @@ fn state() -> Result<Arc<State>, Failure> {
             required: Required::default(),
             verify_unavailable: VerifyUnavailable::Hold,
             cooling_off_ms: 0,
+            stale_after: StaleAfter::default(),
         },
         clock: EngineClock::Wall { began: Timestamp::from_ms(NOW_MS) },
         member: member()?,
@@ -284,7 +285,7 @@ fn start(folder: &Path, write_snapshots: bool) -> Result<(), Failure> {
     let journals = opened.heads().to_vec();
     let key = SigningKey::load(&folder.join("keys"))?;
     let sharing = Arc::new(ArcSwap::from_pointee(Sharing::default()));
-    let (handle, thread) = journal::start(opened, key, sharing, state.clone(), metrics)?;
+    let (handle, thread) = journal::start(opened, key, sharing, state.clone(), metrics, None)?;
     if write_snapshots {
         let applied = state.position().index;
         let head = SnapshotHead {

@@ -6,7 +6,7 @@ pub use findings::{Changes, Findings, Money, RuleFindings};
 
 use crate::decision::VerifyUnavailable;
 use crate::ids::CallerNo;
-use crate::policy::{Policy, Required};
+use crate::policy::{Policy, Required, StaleAfter};
 use crate::request::{Keyring, NetworkKey};
 use crate::rules::RuleSet;
 use crate::screen::{Asked, Scratch, Stopped, Unobserved, screen};
@@ -48,6 +48,7 @@ impl Backtest {
                 required: Required::default(),
                 verify_unavailable: VerifyUnavailable::Hold,
                 cooling_off_ms: 0,
+                stale_after: StaleAfter::default(),
             },
             clock: EngineClock::event(),
             member: MemberName::TRIAL,
@@ -56,14 +57,17 @@ impl Backtest {
             velocity_keys_max,
             ids_kept_max: IDS_KEPT_MAX,
         });
-        state.activate(set, Moment { now: Timestamp::from_ms(0), today: Timestamp::from_ms(0).date() });
+        state.activate(
+            set,
+            Moment { now: Timestamp::from_ms(0), today: Timestamp::from_ms(0).date(), steady_ms: 0 },
+        );
         state.set_ready(true);
         Self { state, scratch: Scratch::default(), findings }
     }
 
     /// Screens one message and counts what came of it. Requests must come in the order in which they happened.
     pub fn screen(&mut self, message: &[u8], recorded: Recorded) -> AuthorisationResponse {
-        let moment = Moment { now: recorded.time, today: recorded.time.date() };
+        let moment = Moment { now: recorded.time, today: recorded.time.date(), steady_ms: 0 };
         let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
         let rules = self.state.rules();
         let response =

@@ -91,6 +91,18 @@ impl Chain {
         Sealed { record, bytes, digest }
     }
 
+    /// Somebody else's record has this stamp: the next one of this chain is higher.
+    pub fn observe(&mut self, stamp: u64) {
+        self.highest_stamp = self.highest_stamp.max(stamp);
+    }
+
+    /// A record of an earlier life came back from others: a life that has not begun begins after it.
+    pub fn follow(&mut self, digest: RecordDigest) {
+        if self.head.sequence == 0 {
+            self.head.digest = digest;
+        }
+    }
+
     /// Whose chain it is, in which epoch.
     pub fn origin(&self) -> Origin {
         self.origin

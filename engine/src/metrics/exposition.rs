@@ -230,7 +230,7 @@ impl Exposition {
     }
 
     fn exchange(&self, page: &mut Page<'_>) -> fmt::Result {
-        let staleness = f64::from(self.state.staleness_ms()) / 1e3;
+        let staleness = f64::from(self.state.staleness_ms(crate::server::clock::moment())) / 1e3;
         page.gauge(&STALENESS, [(label("origin", "own"), staleness)])?;
         let flags = self.state.stores.flags.size(self.state.now((self.moment)()));
         let known = [("known", flags.subjects), ("active", flags.active)];

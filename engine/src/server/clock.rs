@@ -2,6 +2,7 @@
 
 use crate::state::Moment;
 use sparr_protocol::time::Timestamp;
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Sweden is at most two hours ahead of UTC: a child that is born there just after midnight has today's date.
@@ -17,7 +18,14 @@ pub fn now() -> Timestamp {
 /// The wall clock and today's date in Sweden.
 pub fn moment() -> Moment {
     let now = now();
-    Moment { now, today: now.saturating_add_ms(SWEDEN_AHEAD_MS).date() }
+    Moment { now, today: now.saturating_add_ms(SWEDEN_AHEAD_MS).date(), steady_ms: steady_ms() }
+}
+
+/// The steady clock, ms from when it was first asked: one beginning for all of the process.
+pub fn steady_ms() -> u64 {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let since = instant().duration_since(*BEGAN.get_or_init(instant));
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A point on the steady clock, for durations.

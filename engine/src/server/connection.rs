@@ -5,6 +5,7 @@ use super::exchange::{self, Handled};
 use super::journal::Reply;
 use super::lane::{Lane, LaneTurn, Turn};
 use super::worker::Shared;
+use crate::exchanged;
 use crate::ids::CallerNo;
 use crate::metrics::{WorkerStats, lock};
 use crate::rights::{Right, permits};
@@ -223,13 +224,14 @@ impl Desk<'_> {
         stats: &mut WorkerStats,
     ) {
         let state = &self.shared.state;
+        let staleness_ms = state.staleness_ms(clock::moment());
         let mut response = AuthorisationResponse {
             request_id: id,
             answer: Err(NotScreened::from(why)),
             rule_set_digest: batch.rules.map(|active| active.set.digest()).unwrap_or_default(),
             position: state.position(),
-            staleness_ms: state.staleness_ms(),
-            degraded: Degraded::default(),
+            staleness_ms,
+            degraded: exchanged::degraded(staleness_ms),
             natural: None,
             checked: Default::default(),
             engine_us: clock::micros_since(lane.read_at),

@@ -174,7 +174,7 @@ impl Engine {
         let sharing = Arc::new(ArcSwap::from_pointee(config.sharing.clone()));
         let endpoint = endpoint_config(signing_key.reset_key());
         let (journal_handle, journal_thread) =
-            journal::start(opened, signing_key, sharing.clone(), state.clone(), metrics.clone())
+            journal::start(opened, signing_key, sharing.clone(), state.clone(), metrics.clone(), None)
                 .map_err(io_error("journal"))?;
         let (rules_desk, rules_thread) =
             rules_desk::start(reloader.clone()).map_err(io_error("rules desk"))?;

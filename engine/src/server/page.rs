@@ -54,7 +54,7 @@ fn head(out: &mut String, admin: &Admin, moment: Moment) {
             "Position",
             format!("engine {}, epoch {}, {} records", position.engine, position.epoch, position.index),
         ),
-        ("Staleness", format!("{} ms", state.staleness_ms())),
+        ("Staleness", format!("{} ms", state.staleness_ms(super::clock::moment()))),
         ("Flags", format!("{} subjects, {} active", flags.subjects, flags.active)),
         ("Velocity", format!("{} keys, {} KiB", velocity.keys, velocity.bytes / 1_024)),
     ] {

@@ -10,12 +10,11 @@ use crate::decision::VerifyUnavailable;
 use crate::indicators::Indicator;
 use crate::journal::Sealed;
 use crate::limits::{EVENT_EARLY_MS_MAX, EXEMPTION_MS_MAX, PASS_MS_MAX};
-use crate::policy::{Policy, Required};
-use crate::rights::{Reach, Right, reach};
+use crate::policy::{Policy, Required, StaleAfter};
+use crate::rights::{self, Reach, Right, reach};
 use crate::state::{EngineClock, State, StateConfig};
 use crate::version::Version;
 use sparr_protocol::codes::Role;
-use sparr_protocol::exchange::OperationKind;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::indicator::{Content, ContentDigest, receipt_signed_bytes};
 use sparr_protocol::member::MemberKind;
@@ -122,6 +121,7 @@ fn state(data_dir: &Path, config: Option<&Path>, records: &[Sealed]) -> Result<S
             required: Required::default(),
             verify_unavailable: VerifyUnavailable::Decline,
             cooling_off_ms: 0,
+            stale_after: StaleAfter::default(),
         },
         clock: EngineClock::event(),
         member,
@@ -187,37 +187,10 @@ struct History<'s> {
     raises: HashMap<RecordRef, MemberName>,
 }
 
-/// Which right a record is the use of.
-fn right_of(payload: &Payload) -> Option<OperationKind> {
-    Some(match payload {
-        Payload::FlagRaised { .. } => OperationKind::FlagRaise,
-        Payload::FlagLifted { .. } => OperationKind::FlagLift,
-        Payload::PassGranted { .. } => OperationKind::FlagPass,
-        Payload::SubjectLinked { .. } => OperationKind::SubjectLink,
-        Payload::FlagLiftRequested { .. } => OperationKind::FlagLiftRequest,
-        Payload::FlagOverridden { .. } => OperationKind::FlagOverride,
-        Payload::IndicatorDrafted { .. } => OperationKind::IndicatorDraft,
-        Payload::IndicatorReported { .. } => OperationKind::IndicatorReport,
-        Payload::PoliceReceipt { .. } => OperationKind::ReceiptAdd,
-        Payload::IndicatorShared { .. } => OperationKind::IndicatorShare,
-        Payload::IndicatorConfirmed { .. } => OperationKind::IndicatorConfirm,
-        Payload::IndicatorContested { .. } => OperationKind::IndicatorContest,
-        Payload::IndicatorWithdrawn { .. } => OperationKind::IndicatorWithdraw,
-        Payload::IndicatorOverridden { .. } => OperationKind::IndicatorOverride,
-        Payload::MemberAdmitted { .. } => OperationKind::MemberAdmit,
-        Payload::MemberSuspended { .. } => OperationKind::MemberSuspend,
-        Payload::SigningKeyRotated { .. } => OperationKind::MemberRotateKey,
-        Payload::ExemptionGranted { .. } => OperationKind::ExemptAdd,
-        Payload::ExemptionConfirmed { .. } => OperationKind::ExemptConfirm,
-        Payload::ExemptionEnded { .. } => OperationKind::ExemptEnd,
-        Payload::Unknown { .. } => return None,
-    })
-}
-
 impl History<'_> {
     /// Whether a record might be made where it stands in history.
     fn check(&self, record: &Record) -> Result<(), String> {
-        let Some(operation) = right_of(&record.payload) else { return Ok(()) };
+        let Some(operation) = rights::used_by(&record.payload) else { return Ok(()) };
         let (actor, at) = (&record.actor, Version::of(record).time());
         let Some(kind) = self.state.members.acting_kind(actor.member) else {
             return Err(format!("{} was no member that could act", actor.member));

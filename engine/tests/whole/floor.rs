@@ -5,7 +5,7 @@ use crate::support::TOLVAN;
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::ids::CallerNo;
 use sparr_engine::journal::Chain;
-use sparr_engine::policy::{Policy, Required};
+use sparr_engine::policy::{Policy, Required, StaleAfter};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
 use sparr_engine::rules::{self, SourceFile, Sources};
 use sparr_engine::screen::{Asked, Scratch, Stopped, Stopwatch, Unobserved, screen};
@@ -23,7 +23,8 @@ use sparr_protocol::time::{Date, Timestamp};
 
 /// 2026-11-22T12:00:00Z.
 const NOW_MS: i64 = 1_795_348_800_000;
-const MOMENT: Moment = Moment { now: Timestamp::from_ms(NOW_MS), today: Date::new(2026, 11, 22) };
+const MOMENT: Moment =
+    Moment { now: Timestamp::from_ms(NOW_MS), today: Date::new(2026, 11, 22), steady_ms: 0 };
 
 /// A field and its value.
 type Field<'a> = (&'a str, &'a str);
@@ -52,7 +53,12 @@ impl Core {
     pub(crate) fn new(yaml: &str, verify_unavailable: VerifyUnavailable) -> Self {
         Self::with_policy(
             yaml,
-            Policy { required: Required::default(), verify_unavailable, cooling_off_ms: 0 },
+            Policy {
+                required: Required::default(),
+                verify_unavailable,
+                cooling_off_ms: 0,
+                stale_after: StaleAfter::default(),
+            },
         )
     }
 

@@ -49,6 +49,7 @@ impl Journal {
                 required: Required::default(),
                 verify_unavailable: VerifyUnavailable::Hold,
                 cooling_off_ms: 0,
+                stale_after: StaleAfter::default(),
             },
             clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
             member: member(),

@@ -2,7 +2,7 @@
 
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::journal::Chain;
-use sparr_engine::policy::{Policy, Required};
+use sparr_engine::policy::{Policy, Required, StaleAfter};
 use sparr_engine::request::{Keyring, NetworkKey};
 use sparr_engine::state::{EngineClock, State, StateConfig};
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
@@ -30,6 +30,7 @@ pub(crate) fn state() -> State {
             required: Required::default(),
             verify_unavailable: VerifyUnavailable::Hold,
             cooling_off_ms: 0,
+            stale_after: StaleAfter::default(),
         },
         clock: EngineClock::Wall { began: NOW },
         member: member("bank-1"),

@@ -2,7 +2,7 @@
 
 use crate::floor::Core;
 use sparr_engine::decision::VerifyUnavailable;
-use sparr_engine::policy::{Policy, Required, Requirement};
+use sparr_engine::policy::{Policy, Required, Requirement, StaleAfter};
 use sparr_protocol::codes::Kind;
 
 fn core() -> Core {
@@ -11,7 +11,12 @@ fn core() -> Core {
     required.set(Kind::Invoice, vec![requirement("subject")]);
     required.set(Kind::CardPayment, vec![requirement("card_token | pan_digest")]);
     required.set(Kind::Instant, vec![requirement("payer_account"), requirement("payee_account")]);
-    let policy = Policy { required, verify_unavailable: VerifyUnavailable::Hold, cooling_off_ms: 0 };
+    let policy = Policy {
+        required,
+        verify_unavailable: VerifyUnavailable::Hold,
+        cooling_off_ms: 0,
+        stale_after: StaleAfter::default(),
+    };
     Core::with_policy("rules: []\n", policy)
 }
 

@@ -64,7 +64,7 @@ fn open(folder: &Path) -> (Store, Vec<(Record, RecordDigest)>, Chain) {
     });
     let own = own.expect("whole");
     let origin = Origin { member, engine: 1, epoch: own.last_epoch().expect("an epoch") + 1 };
-    let chain = Chain::new(origin, own.last_digest(), own.highest_stamp());
+    let chain = Chain::new(origin, own.last_digest, own.highest_stamp);
     (store, records, chain)
 }
 

@@ -4,7 +4,7 @@
 use crate::support::{EngineProcess, rules_dir};
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::ids::CallerNo;
-use sparr_engine::policy::{Policy, Required};
+use sparr_engine::policy::{Policy, Required, StaleAfter};
 use sparr_engine::request::{Keyring, NetworkKey};
 use sparr_engine::rules::{self, RuleSet, SourceFile, Sources};
 use sparr_engine::screen::{Asked, Scratch, Stopped, Unobserved, screen};
@@ -136,7 +136,8 @@ fn set(text: &str) -> RuleSet {
     loaded.set.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
 }
 
-const MOMENT: Moment = Moment { now: Timestamp::from_ms(1_795_348_800_000), today: Date::new(2026, 11, 22) };
+const MOMENT: Moment =
+    Moment { now: Timestamp::from_ms(1_795_348_800_000), today: Date::new(2026, 11, 22), steady_ms: 0 };
 
 /// A core of an engine without a shell.
 fn core() -> State {
@@ -146,6 +147,7 @@ fn core() -> State {
             required: Required::default(),
             verify_unavailable: VerifyUnavailable::Hold,
             cooling_off_ms: 0,
+            stale_after: StaleAfter::default(),
         },
         clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
         member: MemberName::parse("test").expect("a name"),

@@ -2,6 +2,7 @@
 
 use super::entries::{FlagEntry, FlagWire, IndicatorEntry, IndicatorWire, Look, LookWire, MemberWire};
 use super::exemptions::{self, ExemptionEntry};
+use super::status::{Enforcement, EngineEntry, EngineWire, ExchangeEntry, ExchangeWire};
 use super::{ExchangeError, PlannedChange, Refusal};
 use crate::codec;
 use crate::frame::{self, MessageKind};
@@ -51,6 +52,12 @@ pub enum Said {
     Line(String),
     /// One exemption; more answers follow.
     Exemption(Box<ExemptionEntry>),
+    /// Where the flag before it is enforced; more answers follow.
+    Enforcement(Box<Enforcement>),
+    /// How the exchange stands; its engines follow.
+    Exchange(Box<ExchangeEntry>),
+    /// One engine of the exchange; more answers follow.
+    Engine(Box<EngineEntry>),
     /// A rule set is loaded.
     RuleSet {
         /// Which one.
@@ -69,7 +76,10 @@ impl Said {
             | Self::Member(_)
             | Self::Look(_)
             | Self::Line(_)
-            | Self::Exemption(_) => true,
+            | Self::Exemption(_)
+            | Self::Enforcement(_)
+            | Self::Exchange(_)
+            | Self::Engine(_) => true,
             Self::Durable { .. }
             | Self::Refused(_)
             | Self::End
@@ -134,6 +144,9 @@ const LOOK: u8 = 10;
 const LINE: u8 = 11;
 const EXEMPTION: u8 = 12;
 const RULE_SET: u8 = 13;
+const ENFORCEMENT: u8 = 14;
+const EXCHANGE: u8 = 15;
+const ENGINE: u8 = 16;
 
 const _: () = assert!(
     codec::size::<AnswerHead>() + exemptions::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
@@ -157,6 +170,9 @@ impl ExchangeAnswer {
             Said::Line(_) => (LINE, 0),
             Said::Exemption(_) => (EXEMPTION, 0),
             Said::RuleSet { .. } => (RULE_SET, 0),
+            Said::Enforcement(_) => (ENFORCEMENT, 0),
+            Said::Exchange(_) => (EXCHANGE, 0),
+            Said::Engine(_) => (ENGINE, 0),
         };
         let head = AnswerHead {
             id: self.id.0,
@@ -189,6 +205,9 @@ impl ExchangeAnswer {
                 Said::Plan(change) => out.push(change.wire()),
                 Said::Look(look) => codec::write(&LookWire::of(look), out),
                 Said::Exemption(entry) => entry.write(out),
+                Said::Enforcement(enforcement) => enforcement.write(out),
+                Said::Exchange(entry) => codec::write(&ExchangeWire::of(entry), out),
+                Said::Engine(entry) => codec::write(&EngineWire::of(entry), out),
                 Said::RuleSet { digest, staged } => {
                     out.extend_from_slice(&digest.0);
                     out.push((*staged).into());
@@ -250,6 +269,18 @@ impl ExchangeAnswer {
                 let (digest, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
                 let (staged, rest) = rest.split_first().ok_or(ExchangeError::Length)?;
                 (Said::RuleSet { digest: RuleSetDigest(*digest), staged: *staged != 0 }, rest)
+            }
+            ENFORCEMENT => {
+                let (enforcement, rest) = Enforcement::read(rest)?;
+                (Said::Enforcement(Box::new(enforcement)), rest)
+            }
+            EXCHANGE => {
+                let (wire, rest) = codec::read::<ExchangeWire>(rest)?;
+                (Said::Exchange(Box::new(wire.entry()?)), rest)
+            }
+            ENGINE => {
+                let (wire, rest) = codec::read::<EngineWire>(rest)?;
+                (Said::Engine(Box::new(wire.entry()?)), rest)
             }
             _ => return Err(ExchangeError::Value("said")),
         };

@@ -12,6 +12,7 @@ mod indicators;
 mod members;
 mod request;
 mod rules;
+mod status;
 #[cfg(test)]
 pub(crate) use answer::layouts as answer_layouts;
 #[cfg(test)]
@@ -27,6 +28,8 @@ pub(crate) use members::layouts as member_layouts;
 #[cfg(test)]
 pub(crate) use request::layouts as request_layouts;
 #[cfg(test)]
+pub(crate) use status::layouts as status_layouts;
+#[cfg(test)]
 mod tests;
 
 pub use answer::{ExchangeAnswer, Said};
@@ -36,6 +39,7 @@ pub use indicators::IndicatorOperation;
 pub use members::MemberOperation;
 pub use request::{ExchangeRequest, Operation, SubjectText};
 pub use rules::RulesOperation;
+pub use status::{Enforcement, EngineEntry, ExchangeEntry, HeldBack, MISSING_NAMED_MAX};
 
 use crate::codec::{self, Truncated};
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish, codes};
@@ -82,6 +86,8 @@ codes! {
         /// One rule, or all of them.
         RuleKill = 51 "rule_kill",
         RuleRevive = 52 "rule_revive",
+        /// Who is there, who lacks what, how old the state is.
+        ExchangeStatus = 56 "exchange_status",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
     }

@@ -134,6 +134,8 @@ pub enum Operation {
     Exemption(ExemptionOperation),
     /// Something about the engine's rule sets.
     Rules(RulesOperation),
+    /// How the exchange stands.
+    ExchangeStatus,
     /// The name of a reason code.
     ReasonName {
         /// The code.
@@ -186,6 +188,7 @@ impl Operation {
             Self::Member(operation) => operation.kind(),
             Self::Exemption(operation) => operation.kind(),
             Self::Rules(operation) => operation.kind(),
+            Self::ExchangeStatus => OperationKind::ExchangeStatus,
             Self::ReasonName { .. } => OperationKind::ReasonName,
         }
     }
@@ -238,7 +241,7 @@ impl ExchangeRequest {
                 Operation::FlagStatus { subject } | Operation::FlagReport { subject } => {
                     write_subject(subject, out);
                 }
-                Operation::FlagList => {}
+                Operation::FlagList | Operation::ExchangeStatus => {}
                 Operation::FlagPass { .. }
                 | Operation::FlagExtend { .. }
                 | Operation::FlagLiftRequest { .. }
@@ -297,6 +300,7 @@ impl ExchangeRequest {
                 (Operation::FlagReport { subject }, rest)
             }
             OperationKind::FlagList => (Operation::FlagList, rest),
+            OperationKind::ExchangeStatus => (Operation::ExchangeStatus, rest),
             OperationKind::FlagPass
             | OperationKind::FlagExtend
             | OperationKind::FlagLiftRequest

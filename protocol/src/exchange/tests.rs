@@ -54,6 +54,7 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         lift,
         Operation::FlagStatus { subject: subject() },
         Operation::FlagList,
+        Operation::ExchangeStatus,
         Operation::ReasonName { code: ReasonCode(513) },
         Operation::FlagPlan { subject: subject(), terms: terms() },
         Operation::FlagPass {
@@ -205,6 +206,21 @@ fn every_answer_round_trips() {
         outcome: 2,
         review: 1,
     };
+    let entry_registrar = entry.registrar;
+    let engine = EngineEntry {
+        member: entry.registrar,
+        engine: 2,
+        epoch: 3,
+        sequence: 4,
+        digest: [5; 16],
+        is_own: false,
+        is_live: true,
+        heard_ms: Some(80),
+        behind_ms: Some(9),
+        held_back: Some(HeldBack::SignatureWrong),
+        lacks: 10,
+        rule_set: Some([6; 16]),
+    };
     for said in [
         Said::Exemption(Box::new(ExemptionEntry {
             id: ExemptionId([7; 16]),
@@ -230,6 +246,41 @@ fn every_answer_round_trips() {
         Said::Drafted { digest: ContentDigest([9; 32]), effective_from: Timestamp::from_ms(7) },
         Said::Indicator(Box::new(longest_indicator())),
         Said::Member(member),
+        Said::Enforcement(Box::new(Enforcement {
+            at: 36,
+            held: 0,
+            of: 37,
+            took_ms: Some(41),
+            slowest: Some(entry_registrar),
+            missing: vec![entry_registrar; MISSING_NAMED_MAX],
+        })),
+        Said::Enforcement(Box::new(Enforcement {
+            at: 1,
+            held: 2,
+            of: 3,
+            took_ms: None,
+            slowest: None,
+            missing: Vec::new(),
+        })),
+        Said::Exchange(Box::new(ExchangeEntry {
+            networked: true,
+            linked: false,
+            joined: true,
+            staleness_ms: 7,
+            waiting: 1,
+            gaps: 2,
+            questions: 3,
+            repaired: 4,
+            refused: 5,
+        })),
+        Said::Engine(Box::new(engine)),
+        Said::Engine(Box::new(EngineEntry {
+            heard_ms: None,
+            behind_ms: None,
+            held_back: None,
+            rule_set: None,
+            ..engine
+        })),
         Said::Plan(PlannedChange::Replaces),
         Said::Look(look),
     ] {

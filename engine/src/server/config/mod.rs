@@ -64,6 +64,8 @@ struct Written {
     legal_basis: Vec<exchange::WrittenBasis>,
     #[serde(default)]
     required: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    stale_after_ms: BTreeMap<String, u32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -275,6 +277,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         Some(other) => Err(format!("verify_unavailable: {other:?} is neither \"hold\" nor \"decline\"")),
     };
     let required = required::required(written.required, dev);
+    let stale_after = required::stale_after(written.stale_after_ms);
     let tls = tls(written.tls, dev);
     let rules = match overrides.rules.or(written.rules) {
         Some(dir) => RulesFrom::Dir(dir),
@@ -307,16 +310,18 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let activation = activation.map_err(&mut take);
     let verify_unavailable = verify_unavailable.map_err(&mut take);
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
+    let stale_after = stale_after.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
     let exchange = (kind, members, sharing);
     let said = (clock, activation, verify_unavailable, reserve_mib.map_err(&mut take));
-    match (member, listen, admin, said, required, tls, exchange) {
+    let asked = (required, stale_after);
+    match (member, listen, admin, said, asked, tls, exchange) {
         (
             Ok(member),
             Ok(listen),
             Ok(admin),
             (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
-            Ok(required),
+            (Ok(required), Ok(stale_after)),
             Ok(tls),
             (Ok(kind), Ok(mut members), Ok(sharing)),
         ) => {
@@ -332,7 +337,12 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 activation,
                 workers,
                 clock,
-                policy: Policy { required, verify_unavailable, cooling_off_ms: i64::from(hours) * 3_600_000 },
+                policy: Policy {
+                    required,
+                    verify_unavailable,
+                    cooling_off_ms: i64::from(hours) * 3_600_000,
+                    stale_after,
+                },
                 drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
                 velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
                 request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),

@@ -1,6 +1,6 @@
-//! Fields that a kind of payment must carry to be screened.
+//! What a kind of payment must carry to be screened, and how old the exchange's state may be.
 
-use crate::policy::{Required, Requirement};
+use crate::policy::{Required, Requirement, StaleAfter};
 use sparr_protocol::codes::Kind;
 use std::collections::BTreeMap;
 
@@ -27,6 +27,23 @@ pub(super) fn required(written: BTreeMap<String, Vec<String>>, dev: bool) -> Res
     }
     if errors.is_empty() { Ok(required) } else { Err(errors) }
 }
+
+/// From which age of the exchange's state on a kind is not screened.
+pub(super) fn stale_after(written: BTreeMap<String, u32>) -> Result<StaleAfter, Vec<String>> {
+    let mut stale_after = StaleAfter::default();
+    let mut errors = Vec::new();
+    for (name, ms) in written {
+        match Kind::parse(&name) {
+            // Heartbeats go out ten times a second: less is never met.
+            Some(kind) if ms >= STALE_AFTER_MS_MIN => stale_after.set(kind, ms),
+            Some(_) => errors.push(format!("stale_after_ms.{name}: {ms} is less than {STALE_AFTER_MS_MIN}")),
+            None => errors.push(format!("stale_after_ms: no kind is called {name:?}")),
+        }
+    }
+    if errors.is_empty() { Ok(stale_after) } else { Err(errors) }
+}
+
+const STALE_AFTER_MS_MIN: u32 = 500;
 
 /// What each kind must carry unless the file says otherwise.
 pub(super) const REQUIRED: &[(Kind, &[&str])] = &[

@@ -7,6 +7,7 @@
 
 mod check;
 mod disk;
+mod foreign;
 mod intent;
 mod last_word;
 mod plan;
@@ -19,7 +20,9 @@ mod store;
 mod writer;
 
 pub use disk::{Disk, Room, TRANSACTION_BYTES_MAX};
+pub use foreign::{Foreign, Hear, News, Wanted, epoch_head};
 pub use intent::{By, Intent};
+pub use read::ChainEnd;
 pub use store::{Store, StoreError, guarded};
 
 use super::clock;
@@ -28,6 +31,7 @@ use super::snapshots::{self, Snapshots};
 use crate::journal::{Chain, JournalHead};
 use crate::metrics::Metrics;
 use crate::policy::Sharing;
+use crate::replication::Chunk;
 use crate::state::State;
 use arc_swap::ArcSwap;
 use check::Running;
@@ -48,6 +52,9 @@ const WAITING_MAX: usize = 8_192;
 
 /// Records that one transaction takes at most (measured: 645,000 records/s at 1,000 a commit).
 const RECORDS_PER_COMMIT_MAX: usize = 1_000;
+
+/// A commit ends with the record that makes it so long: it travels as one message, because one signature covers it.
+const COMMIT_BYTES_MAX: usize = 256 << 10;
 
 // A transaction that has begun ends: what it needs is there, if not on the disk then in the reserve.
 const _: () = assert!(2 * RECORDS_PER_COMMIT_MAX * RECORD_BYTES_MAX <= TRANSACTION_BYTES_MAX as usize);
@@ -92,20 +99,61 @@ impl Drop for Answer {
     }
 }
 
-/// Hands changes to the journal thread.
+/// What the journal's thread is asked to do.
+enum Work {
+    /// Change something.
+    Change(Change),
+    /// Keep records of another engine.
+    Foreign(Foreign),
+    /// Read records for another engine.
+    Read(Wanted, Box<dyn FnOnce(Vec<Chunk>) + Send>),
+    /// Note that the engine is live in the exchange.
+    Joined,
+}
+
+/// Hands work to the journal thread.
 #[derive(Clone)]
 pub struct JournalHandle {
-    changes: Sender<Change>,
+    work: Sender<Work>,
 }
 
 impl JournalHandle {
     /// Queues a change; `reply` hears what became of it, on the journal's thread.
     pub fn submit(&self, actor: Actor, operation: RequestId, intent: Intent, reply: Reply) {
-        match self.changes.try_send(Change { actor, operation, intent, reply: Answer(Some(reply)) }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(change)) => change.reply.say(Said::Refused(Refusal::Overloaded)),
-            Err(TrySendError::Disconnected(change)) => change.reply.say(Said::Refused(Refusal::NotReady)),
+        let change = Change { actor, operation, intent, reply: Answer(Some(reply)) };
+        match self.work.try_send(Work::Change(change)) {
+            Err(TrySendError::Full(Work::Change(change))) => {
+                change.reply.say(Said::Refused(Refusal::Overloaded))
+            }
+            Err(TrySendError::Disconnected(Work::Change(change))) => {
+                change.reply.say(Said::Refused(Refusal::NotReady))
+            }
+            Ok(()) | Err(_) => {}
         }
+    }
+
+    /// Has records of another engine kept and applied.
+    pub fn keep(&self, foreign: Foreign) {
+        if let Err(error) = self.work.try_send(Work::Foreign(foreign))
+            && let Work::Foreign(foreign) = error.into_inner()
+        {
+            (foreign.done)(false);
+        }
+    }
+
+    /// Reads records for another engine; nothing where the journal has too much to do.
+    pub fn read(&self, wanted: Wanted, done: Box<dyn FnOnce(Vec<Chunk>) + Send>) {
+        if let Err(error) = self.work.try_send(Work::Read(wanted, done))
+            && let Work::Read(_, done) = error.into_inner()
+        {
+            done(Vec::new());
+        }
+    }
+
+    /// Notes durably that this engine is live in the exchange. Whether it was noted shows at the next start alone.
+    pub fn joined(&self) {
+        // Where it is not noted, the next start proves it again.
+        let _ = self.work.try_send(Work::Joined);
     }
 }
 
@@ -114,7 +162,7 @@ pub struct Opened {
     store: Store,
     chain: Chain,
     operations: Operations,
-    /// Up to where the journal of each engine has been applied.
+    /// Up to where the journal of each life of each engine has been applied, in order.
     heads: Vec<JournalHead>,
     snapshots: Snapshots,
     running: Running,
@@ -123,18 +171,17 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Up to where the journal of each engine has been applied.
+    /// Up to where the journal of each life of each engine has been applied.
     pub fn heads(&self) -> &[JournalHead] {
         &self.heads
     }
 
-    /// Notes up to where this engine's own journal has been applied.
-    fn note_head(&mut self) {
-        let Some(own) = self.chain.journal_head() else { return };
-        self.heads.retain(|head| {
-            (head.origin.member, head.origin.engine) != (own.origin.member, own.origin.engine)
-        });
-        self.heads.push(own);
+    /// Notes up to where a life's records have been applied.
+    fn note_head(&mut self, head: JournalHead) {
+        match self.heads.binary_search_by_key(&head.origin, |known| known.origin) {
+            Ok(at) => self.heads[at] = head,
+            Err(at) => self.heads.insert(at, head),
+        }
     }
 }
 
@@ -162,7 +209,7 @@ pub fn open(
     let snapshots_dir = snapshots::folder(folder.data_dir);
     let snapshot = snapshots::read(&snapshots_dir, state, &store)?;
     let (known, written_at) = snapshot.map_or((Vec::new(), 0), |head| (head.journals, head.applied));
-    let chains = store.replay_after(&known, |sealed| Ok(state.apply(&sealed.record, sealed.digest)?))?;
+    let heads = store.replay_after(&known, |sealed| Ok(state.apply(&sealed.record, sealed.digest)?))?;
     let is_damaged = Arc::new(AtomicBool::new(false));
     if running.was_unclean && !known.is_empty() {
         check::start(&store, is_damaged.clone(), metrics.clone())?;
@@ -173,9 +220,8 @@ pub fn open(
         // An operation that made several records is known by its last one; from the newest back, the first seen.
         operations.entry((actor.member, operation)).or_insert((payload, stamp));
     })?;
-    let own = chains.iter().find(|(known, _)| *known == of).map(|(_, own)| own.clone()).unwrap_or_default();
-    let chain = Chain::new(origin, own.last_digest(), own.highest_stamp());
-    let heads = chains.iter().filter_map(|((member, engine), chain)| chain.head(*member, *engine)).collect();
+    let end = ChainEnd::of(&heads, of);
+    let chain = Chain::new(origin, end.last_digest, end.highest_stamp);
     let snapshots =
         Snapshots::start(snapshots_dir, folder.snapshot_records, written_at, state.clone(), metrics.clone());
     let snapshots = snapshots.map_err(io)?;
@@ -184,17 +230,19 @@ pub fn open(
 
 /// Starts the journal thread. It ends when every handle is gone, after the last commit.
 ///
-/// `sharing` is looked at for each change: a configuration that is read again counts from then on.
+/// `sharing` is looked at for each change: a configuration that is read again counts from then on. `hear` hears what this
+/// engine commits, once it is durable and before it is acknowledged: where it waits, the journal waits.
 pub fn start(
     opened: Opened,
     key: SigningKey,
     sharing: Arc<ArcSwap<Sharing>>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    hear: Option<Hear>,
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
-    let (changes, waiting) = bounded(WAITING_MAX);
-    let mut writer = Writer::new(opened, key, sharing, state, metrics);
+    let (work, waiting) = bounded(WAITING_MAX);
+    let mut writer = Writer::new(opened, key, sharing, state, metrics, hear);
     let thread =
         std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&waiting))?;
-    Ok((JournalHandle { changes }, thread))
+    Ok((JournalHandle { work }, thread))
 }

@@ -18,27 +18,26 @@ impl Store {
         Ok(Reading(self.database()?.begin_read().map_err(storage)?))
     }
 
-    /// Reads every record of every origin back, checks each chain, and gives back the state of this engine's own.
+    /// Reads every record of every origin back, checks each chain, and gives back where this engine's own ends.
     pub fn replay(
         &self,
         member: MemberName,
         engine: u16,
         each: impl FnMut(Sealed) -> Result<(), StoreError>,
-    ) -> Result<ChainReader, StoreError> {
-        let chains = self.replay_after(&[], each)?;
-        let own = chains.into_iter().find(|(of, _)| *of == (member, engine));
-        Ok(own.map(|(_, reader)| reader).unwrap_or_default())
+    ) -> Result<ChainEnd, StoreError> {
+        let lives = self.replay_after(&[], each)?;
+        Ok(ChainEnd::of(&lives, (member, engine)))
     }
 
-    /// The same of what came after these heads, and gives back the state of every chain.
+    /// The same of what came after these heads, and gives back the last record of each life of each engine.
     pub fn replay_after(
         &self,
         heads: &[JournalHead],
         each: impl FnMut(Sealed) -> Result<(), StoreError>,
-    ) -> Result<Vec<(EngineOf, ChainReader)>, StoreError> {
-        let chains = self.reading()?.replay_after(heads, each)?;
-        self.check_last_word(&chains)?;
-        Ok(chains)
+    ) -> Result<Vec<JournalHead>, StoreError> {
+        let lives = self.reading()?.replay_after(heads, each)?;
+        self.check_last_word(&lives)?;
+        Ok(lives)
     }
 
     /// The last records of one engine, from the newest back to this stamp. Their chain is not checked.
@@ -52,49 +51,81 @@ impl Store {
     }
 }
 
+/// Where the chain of an engine ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainEnd {
+    /// Digest of its last record; zeros where there is none.
+    pub last_digest: RecordDigest,
+    /// The highest stamp that is known of anybody: the next record's is higher.
+    pub highest_stamp: u64,
+}
+
+impl ChainEnd {
+    /// Of an engine, among the lives of all.
+    pub fn of(lives: &[JournalHead], (member, engine): EngineOf) -> Self {
+        let own = |head: &&JournalHead| (head.origin.member, head.origin.engine) == (member, engine);
+        Self {
+            last_digest: lives.iter().filter(own).next_back().map_or([0; 32], |head| head.digest),
+            highest_stamp: lives.iter().map(|head| head.stamp).max().unwrap_or(0),
+        }
+    }
+}
+
 impl Reading {
     pub(super) fn replay_after(
         &self,
         heads: &[JournalHead],
         mut each: impl FnMut(Sealed) -> Result<(), StoreError>,
-    ) -> Result<Vec<(EngineOf, ChainReader)>, StoreError> {
+    ) -> Result<Vec<JournalHead>, StoreError> {
         let records = self.0.open_table(RECORDS).map_err(storage)?;
-        let mut chains = Vec::new();
-        for of in engines(&records)? {
-            let head = heads.iter().find(|head| of == (head.origin.member, head.origin.engine));
-            let mut reader = head.map(ChainReader::after).unwrap_or_default();
-            let (first, last) = bounds(of);
-            let first = head.map_or(first, |head| key(head.origin, head.sequence + 1));
+        let commits = self.0.open_table(COMMITS).map_err(storage)?;
+        let mut ends = Vec::new();
+        let mut reader = ChainReader::default();
+        let mut of = None;
+        for life in lives(&records)? {
+            if of.replace((life.member, life.engine)) != Some((life.member, life.engine)) {
+                reader = ChainReader::default();
+            }
+            let damaged =
+                |error| StoreError::Damaged { origin: format!("{}/{}", life.member, life.engine), error };
+            let first = match heads.iter().find(|head| head.origin == life) {
+                Some(head) => {
+                    reader = ChainReader::after(head);
+                    head.sequence + 1
+                }
+                None => {
+                    if let Some(start) = branch(&records, life, &reader)? {
+                        reader = ChainReader::after(&start);
+                    }
+                    0
+                }
+            };
+            let (first, last) = (key(life, first), key(life, u64::MAX));
             for entry in records.range(first.as_slice()..=last.as_slice()).map_err(storage)? {
                 let (key, value) = entry.map_err(storage)?;
                 let (origin, sequence) = place(key.value()).ok_or(StoreError::Key)?;
-                let sealed = reader.read(origin, sequence, value.value()).map_err(|error| {
-                    StoreError::Damaged { origin: format!("{}/{}", origin.member, origin.engine), error }
-                })?;
-                each(sealed)?;
+                each(reader.read(origin, sequence, value.value()).map_err(damaged)?)?;
             }
-            chains.push((of, reader));
-        }
-        self.check_ends(&chains)?;
-        Ok(chains)
-    }
-
-    /// Each chain ends with its last commit: a page that is not the one it was can make a table look shorter.
-    fn check_ends(&self, chains: &[(EngineOf, ChainReader)]) -> Result<(), StoreError> {
-        let commits = self.0.open_table(COMMITS).map_err(storage)?;
-        for of in engines(&commits)? {
-            let (first, last) = bounds(of);
+            // A page that is not the one it was can make a table look shorter: each life ends with its last commit.
+            let (first, last) = (key(life, 0), key(life, u64::MAX));
             let mut committed = commits.range(first.as_slice()..=last.as_slice()).map_err(storage)?;
-            let Some((_, value)) = committed.next_back().transpose().map_err(storage)? else { continue };
-            let commit = Commit::decode(value.value()).map_err(|_| StoreError::Key)?;
-            let chain = chains.iter().find(|(known, _)| *known == of).map(|(_, chain)| chain.last_digest());
-            if chain != Some(commit.head) {
-                let (epoch, sequence) = (commit.origin.epoch, commit.last_sequence);
-                let error = ChainError::Ends { epoch, sequence };
-                return Err(StoreError::Damaged { origin: format!("{}/{}", of.0, of.1), error });
+            if let Some((_, value)) = committed.next_back().transpose().map_err(storage)? {
+                let commit = Commit::decode(value.value()).map_err(|_| StoreError::Key)?;
+                if reader.last_digest() != commit.head {
+                    let (epoch, sequence) = (life.epoch, commit.last_sequence);
+                    return Err(damaged(ChainError::Ends { epoch, sequence }));
+                }
+            }
+            ends.extend(reader.head(life.member, life.engine));
+        }
+        for life in lives(&commits)? {
+            if !ends.iter().any(|end| end.origin == life) {
+                let error = ChainError::Ends { epoch: life.epoch, sequence: 0 };
+                let origin = format!("{}/{}", life.member, life.engine);
+                return Err(StoreError::Damaged { origin, error });
             }
         }
-        Ok(())
+        Ok(ends)
     }
 
     fn recent(&self, of: EngineOf, oldest: u64, mut each: impl FnMut(Record)) -> Result<(), StoreError> {
@@ -125,28 +156,64 @@ impl Reading {
     }
 }
 
+/// Where a life begins that does not begin where the one before it ends: on a disk that was put back to an older state, or
+/// emptied. Its first record names one that is here, or none. Everything else is for the reader to refuse.
+fn branch(
+    records: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    life: Origin,
+    reader: &ChainReader,
+) -> Result<Option<JournalHead>, StoreError> {
+    let Some(value) = records.get(key(life, 1).as_slice()).map_err(storage)? else { return Ok(None) };
+    let Some(first) = Record::body(value.value()).ok().and_then(|(body, _)| Record::decode(body).ok()) else {
+        return Ok(None);
+    };
+    let start = JournalHead {
+        origin: life,
+        sequence: 0,
+        digest: first.previous,
+        stamp: first.stamp.saturating_sub(1),
+    };
+    if first.previous == reader.last_digest() {
+        return Ok(None);
+    }
+    if first.previous == [0; 32] {
+        return Ok(Some(start));
+    }
+    let (oldest, newest) = (key(Origin { epoch: 0, ..life }, 0), key(life, 0));
+    for entry in records.range(oldest.as_slice()..newest.as_slice()).map_err(storage)?.rev() {
+        let (_, value) = entry.map_err(storage)?;
+        if Record::body(value.value()).is_ok_and(|(body, _)| digest_of(body) == first.previous) {
+            return Ok(Some(start));
+        }
+    }
+    Ok(None)
+}
+
 /// First and last key of an engine's records.
 fn bounds((member, engine): EngineOf) -> ([u8; super::store::KEY_BYTES], [u8; super::store::KEY_BYTES]) {
     let at = |epoch, sequence| key(Origin { member, engine, epoch }, sequence);
     (at(0, 0), at(u32::MAX, u64::MAX))
 }
 
-/// Every engine of which there are records: from one to the next, without reading what lies between.
-fn engines(records: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Vec<EngineOf>, StoreError> {
-    let mut engines: Vec<EngineOf> = Vec::new();
+/// Every life of every engine of which there are records, in order: from one to the next, without reading what lies
+/// between.
+pub(super) fn lives(
+    records: &impl ReadableTable<&'static [u8], &'static [u8]>,
+) -> Result<Vec<Origin>, StoreError> {
+    let mut lives: Vec<Origin> = Vec::new();
     loop {
-        let next = match engines.last() {
+        let next = match lives.last() {
             None => records.first().map_err(storage)?.map(|(key, _)| place(key.value())),
             Some(last) => {
-                let (_, end) = bounds(*last);
+                let end = key(*last, u64::MAX);
                 let mut after = records.range(end.as_slice()..).map_err(storage)?;
                 after.next().transpose().map_err(storage)?.map(|(key, _)| place(key.value()))
             }
         };
         match next {
-            None => return Ok(engines),
+            None => return Ok(lives),
             Some(None) => return Err(StoreError::Key),
-            Some(Some((origin, _))) => engines.push((origin.member, origin.engine)),
+            Some(Some((origin, _))) => lives.push(origin),
         }
     }
 }

@@ -4,12 +4,11 @@
 //! |---|---|---|
 //! | `records` | member (24), engine (2), epoch (4), sequence (8), big-endian | the record as it is sent |
 //! | `commits` | the same, of the commit's last record | the commit and its signature |
-//! | `meta` | name | `format`, `epoch` |
+//! | `meta` | name | `format`, `epoch`, `joined` |
 
 use super::disk::{Disk, FileDisk, Room};
 use super::last_word::LastWord;
-use super::read::EngineOf;
-use crate::journal::{ChainError, ChainReader, Sealed};
+use crate::journal::{ChainError, JournalHead, Sealed};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::limits::MEMBER_BYTES_MAX;
@@ -21,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 pub(super) const COMMITS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("commits");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const JOINED: &str = "joined";
 
 /// Version of the tables.
 const FORMAT: u64 = 1;
@@ -240,15 +240,27 @@ impl Store {
         Ok(u32::try_from(epoch).unwrap_or(u32::MAX))
     }
 
+    /// Whether this engine was live in the exchange before.
+    pub fn has_joined(&self) -> Result<bool, StoreError> {
+        let read = self.database()?.begin_read().map_err(storage)?;
+        let meta = read.open_table(META).map_err(storage)?;
+        Ok(meta.get(JOINED).map_err(storage)?.is_some())
+    }
+
+    /// Notes that this engine is live in the exchange.
+    pub fn note_joined(&self) -> Result<(), StoreError> {
+        let write = self.database()?.begin_write().map_err(storage)?;
+        drop(write.open_table(META).map_err(storage)?.insert(JOINED, 1).map_err(storage)?);
+        write.commit().map_err(storage)
+    }
+
     /// Each engine that ended in order left its last word: its chain ends there.
     ///
     /// After such an end redb looks at no checksum, so that a page over the root of the tables can show an older state,
     /// whole in itself, with its own commits.
-    pub(super) fn check_last_word(&self, chains: &[(EngineOf, ChainReader)]) -> Result<(), StoreError> {
+    pub(super) fn check_last_word(&self, lives: &[JournalHead]) -> Result<(), StoreError> {
         match self.last_word.as_ref().and_then(LastWord::standing) {
-            Some(head) if !chains.iter().any(|(_, chain)| chain.last_digest() == head) => {
-                Err(StoreError::Rewound)
-            }
+            Some(head) if !lives.iter().any(|life| life.digest == head) => Err(StoreError::Rewound),
             Some(_) | None => Ok(()),
         }
     }
@@ -263,6 +275,11 @@ impl Store {
 
     /// Makes records and the commit over them durable, all or none.
     pub fn append(&self, records: &[Sealed], commit: &Commit) -> Result<(), StoreError> {
+        self.append_all(&[(commit, records)])
+    }
+
+    /// The same of several commits, each with its records: all or none.
+    pub fn append_all(&self, batches: &[(&Commit, &[Sealed])]) -> Result<(), StoreError> {
         if let Some(word) = &self.last_word {
             word.take_back().map_err(redb::Error::Io)?;
         }
@@ -270,13 +287,15 @@ impl Store {
         write.set_durability(Durability::Immediate).map_err(storage)?;
         {
             let mut table = write.open_table(RECORDS).map_err(storage)?;
-            for sealed in records {
-                let key = key(sealed.record.origin, sealed.record.sequence);
-                table.insert(key.as_slice(), sealed.bytes.as_slice()).map_err(storage)?;
-            }
             let mut commits = write.open_table(COMMITS).map_err(storage)?;
-            let key = key(commit.origin, commit.last_sequence);
-            commits.insert(key.as_slice(), commit.encode().as_slice()).map_err(storage)?;
+            for (commit, records) in batches {
+                for sealed in *records {
+                    let key = key(sealed.record.origin, sealed.record.sequence);
+                    table.insert(key.as_slice(), sealed.bytes.as_slice()).map_err(storage)?;
+                }
+                let key = key(commit.origin, commit.last_sequence);
+                commits.insert(key.as_slice(), commit.encode().as_slice()).map_err(storage)?;
+            }
         }
         write.commit().map_err(storage)
     }

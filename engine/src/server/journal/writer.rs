@@ -1,13 +1,15 @@
 //! The journal's thread: plan, commit, apply, acknowledge; and how it comes back after a failure.
 
 use super::disk::Room;
+use super::foreign::{Foreign, Hear, News, epoch_head};
 use super::intent::Touched;
 use super::plan::{self, Asker, Planned};
 use super::store::{StoreError, guarded};
 use super::{
-    Answer, Change, OPERATIONS_BEFORE_PRUNING, Opened, RECORDS_PER_COMMIT_MAX, oldest_kept_stamp, repeat,
+    Answer, COMMIT_BYTES_MAX, Change, OPERATIONS_BEFORE_PRUNING, Opened, RECORDS_PER_COMMIT_MAX, Work,
+    oldest_kept_stamp, repeat,
 };
-use crate::journal::{Chain, Sealed};
+use crate::journal::{Chain, JournalHead, Sealed};
 use crate::metrics::{JournalState, Metrics};
 use crate::policy::Sharing;
 use crate::server::clock;
@@ -30,6 +32,9 @@ const REOPEN_FIRST: Duration = Duration::from_millis(100);
 /// How long an attempt waits at most.
 const REOPEN_LAST: Duration = Duration::from_secs(30);
 
+/// Batches of other engines that one transaction takes at most: each is shorter than a message.
+const FOREIGN_PER_COMMIT_MAX: usize = 4;
+
 /// The journal's thread.
 pub(super) struct Writer {
     opened: Opened,
@@ -39,6 +44,7 @@ pub(super) struct Writer {
     sharing: Arc<ArcSwap<Sharing>>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    hear: Option<Hear>,
     failed: Option<Failed>,
 }
 
@@ -52,6 +58,7 @@ struct Failed {
 #[derive(Default)]
 struct Batch {
     records: Vec<Sealed>,
+    bytes: usize,
     replies: Vec<(Answer, Said)>,
     touched: HashSet<Touched>,
     operations: HashSet<(MemberName, RequestId)>,
@@ -75,13 +82,14 @@ impl Writer {
         sharing: Arc<ArcSwap<Sharing>>,
         state: Arc<State>,
         metrics: Arc<Metrics>,
+        hear: Option<Hear>,
     ) -> Self {
         let durable = opened.chain.head().digest;
-        Self { opened, durable, key, sharing, state, metrics, failed: None }
+        Self { opened, durable, key, sharing, state, metrics, hear, failed: None }
     }
 
     /// Runs until every handle is gone.
-    pub(super) fn run(&mut self, waiting: &Receiver<Change>) {
+    pub(super) fn run(&mut self, waiting: &Receiver<Work>) {
         loop {
             let first = match &self.failed {
                 None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -112,20 +120,68 @@ impl Writer {
         }
     }
 
-    /// Takes in one change and everything that waits behind it.
-    fn take_in(&mut self, first: Change, waiting: &Receiver<Change>) {
+    /// Takes in one piece of work and everything that waits behind it.
+    fn take_in(&mut self, first: Work, waiting: &Receiver<Work>) {
         let mut batch = Batch::default();
-        for change in std::iter::once(first).chain(waiting.try_iter()) {
-            let touches = change.intent.touches();
-            if batch.concerns(&change, &touches) {
+        let mut foreign = Vec::new();
+        for work in std::iter::once(first).chain(waiting.try_iter()) {
+            match work {
+                Work::Change(change) => {
+                    let touches = change.intent.touches();
+                    if batch.concerns(&change, &touches) {
+                        self.commit(std::mem::take(&mut batch));
+                    }
+                    self.plan(change, touches, &mut batch);
+                }
+                Work::Foreign(records) => foreign.push(records),
+                Work::Read(wanted, done) => {
+                    let read = guarded(Path::new(FILE), || self.opened.store.chunks(wanted));
+                    done(read.unwrap_or_else(|error| {
+                        tracing::error!(%error, "records could not be read for another engine");
+                        Vec::new()
+                    }));
+                }
+                Work::Joined => {
+                    if let Err(error) = guarded(Path::new(FILE), || self.opened.store.note_joined()) {
+                        tracing::warn!(%error, "the next start proves again that it has everything");
+                    }
+                }
+            }
+            if batch.records.len() >= RECORDS_PER_COMMIT_MAX || batch.bytes >= COMMIT_BYTES_MAX {
                 self.commit(std::mem::take(&mut batch));
             }
-            self.plan(change, touches, &mut batch);
-            if batch.records.len() >= RECORDS_PER_COMMIT_MAX {
-                self.commit(std::mem::take(&mut batch));
+            if foreign.len() >= FOREIGN_PER_COMMIT_MAX {
+                self.keep(std::mem::take(&mut foreign));
             }
         }
         self.commit(batch);
+        self.keep(foreign);
+    }
+
+    /// Makes records of other engines durable and applies them.
+    fn keep(&mut self, foreign: Vec<Foreign>) {
+        if foreign.is_empty() {
+            return;
+        }
+        let may_write = self.failed.is_none() && self.has_room(false);
+        let written = may_write && {
+            let batches: Vec<_> = foreign.iter().map(|one| (&one.commit, one.records.as_slice())).collect();
+            let written = guarded(Path::new(FILE), || self.opened.store.append_all(&batches));
+            written.map_err(|error| self.fail(&error.to_string())).is_ok()
+        };
+        for Foreign { commit, records, done } in foreign {
+            if written {
+                self.opened.follow(&records, &commit);
+                records.into_iter().for_each(|sealed| self.apply(sealed));
+            }
+            done(written);
+        }
+        self.offer_snapshot();
+    }
+
+    fn offer_snapshot(&mut self) {
+        let Opened { snapshots, heads, .. } = &mut self.opened;
+        snapshots.offer(&self.state, || heads.clone());
     }
 
     /// Decides what a change may do and adds its records to the batch, or refuses it.
@@ -153,6 +209,7 @@ impl Writer {
                 for payload in payloads {
                     let chain = &mut self.opened.chain;
                     let sealed = chain.append(moment.now, actor.clone(), operation, &legal_basis, payload);
+                    batch.bytes += sealed.bytes.len();
                     batch.records.push(sealed);
                 }
                 batch.replies.push((reply, said));
@@ -193,7 +250,11 @@ impl Writer {
             return;
         }
         self.durable = self.opened.chain.head().digest;
-        batch.records.into_iter().for_each(|sealed| self.apply(sealed));
+        let records: Arc<[Sealed]> = batch.records.into();
+        records.iter().for_each(|sealed| self.apply(sealed.clone()));
+        if let Some(hear) = &self.hear {
+            hear(News::Committed { commit, records });
+        }
         if self.opened.operations.len() > OPERATIONS_BEFORE_PRUNING {
             let oldest_kept = oldest_kept_stamp();
             self.opened.operations.retain(|_, (_, stamp)| *stamp >= oldest_kept);
@@ -201,18 +262,22 @@ impl Writer {
         for (reply, said) in batch.replies {
             reply.say(said);
         }
-        self.opened.note_head();
-        let Opened { snapshots, heads, .. } = &mut self.opened;
-        snapshots.offer(&self.state, || heads.clone());
+        if let Some(head) = self.opened.chain.journal_head() {
+            self.opened.note_head(head);
+        }
+        self.offer_snapshot();
     }
 
-    /// Takes in a record of this engine's own that is durable.
+    /// Takes in a record that is durable.
     fn apply(&mut self, sealed: Sealed) {
-        // The engine wrote this record itself, so it understands it.
+        // The engine wrote this record itself, or judged it when it came: it understands it.
         let applied = self.state.apply(&sealed.record, sealed.digest);
         debug_assert!(applied.is_ok());
-        let Record { stamp, actor, operation, payload, .. } = sealed.record;
-        self.opened.operations.insert((actor.member, operation), (payload, stamp));
+        let Record { origin, stamp, actor, operation, payload, .. } = sealed.record;
+        // What is asked for again at another engine of the same member is the same operation there.
+        if origin.member == self.state.member() {
+            self.opened.operations.insert((actor.member, operation), (payload, stamp));
+        }
     }
 
     /// From here on nothing is acknowledged until the file was read again.
@@ -251,9 +316,9 @@ impl Writer {
         // Before the very first record there is nothing that must be found.
         let mut found = durable == [0; 32];
         let mut behind = Vec::new();
-        let (own, epoch) = guarded(Path::new(FILE), || {
+        let (lives, epoch) = guarded(Path::new(FILE), || {
             store.reopen()?;
-            let own = store.replay(member, engine, |sealed| {
+            let lives = store.replay_after(&[], |sealed| {
                 let Origin { member: of, engine: number, .. } = sealed.record.origin;
                 if (of, number) == (member, engine) {
                     if found {
@@ -267,13 +332,19 @@ impl Writer {
             if !found {
                 return Err(StoreError::Rewound);
             }
-            Ok((own, store.begin_epoch(clock::now())?))
+            Ok((lives, store.begin_epoch(clock::now())?))
         })?;
-        self.opened.chain =
-            Chain::new(Origin { member, engine, epoch }, own.last_digest(), own.highest_stamp());
-        self.durable = own.last_digest();
+        let end = self.opened.end(&lives);
+        self.opened.chain = Chain::new(Origin { member, engine, epoch }, end.last_digest, end.highest_stamp);
+        self.durable = end.last_digest;
         self.state.begin_epoch(epoch);
         behind.into_iter().for_each(|sealed| self.apply(sealed));
+        if let Some(hear) = &self.hear {
+            let own = |head: &&JournalHead| (head.origin.member, head.origin.engine) == (member, engine);
+            let heads = lives.iter().filter(own).map(|head| epoch_head(head).1).collect();
+            hear(News::Reopened { epoch, heads });
+        }
+        lives.into_iter().for_each(|head| self.opened.note_head(head));
         Ok(())
     }
 }

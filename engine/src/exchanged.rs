@@ -1,0 +1,104 @@
+//! What the engine knows of the exchange as a whole: how old its state is, and who has what. Written by the exchange's own
+//! thread, read by everybody.
+
+use crate::replication::ExchangeView;
+use crate::state::Moment;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use sparr_protocol::response::Degraded;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+
+/// From this age on the state is amber, ms.
+pub const AMBER_MS: u32 = 500;
+/// From this age on it is red, ms.
+pub const RED_MS: u32 = 5_000;
+
+/// The exchange as it is known here.
+#[derive(Debug, Default)]
+pub struct Exchanged {
+    is_networked: AtomicBool,
+    /// On the steady clock of the engine, ms; before its beginning where the engine has not heard anything yet.
+    confirmed_ms: AtomicI64,
+    /// Kinds that were screened with a subject since the start, a bit each.
+    screens: AtomicU32,
+    view: ArcSwap<ExchangeView>,
+    /// What the broker does not promise; none while there is no link.
+    broker: ArcSwapOption<Vec<String>>,
+}
+
+impl Exchanged {
+    /// There are other engines. What was confirmed before this one started is `age_ms` old.
+    pub fn begin(&self, moment: Moment, age_ms: u64) {
+        let age = i64::try_from(age_ms).unwrap_or(i64::MAX);
+        self.confirmed_ms.store(steady(moment).saturating_sub(age), Ordering::Release);
+        self.is_networked.store(true, Ordering::Release);
+    }
+
+    /// Whether there are other engines.
+    pub fn is_networked(&self) -> bool {
+        self.is_networked.load(Ordering::Acquire)
+    }
+
+    /// Everything up to this steady time is here. It never goes back, unless a gap was found.
+    pub fn confirm(&self, steady_ms: u64) {
+        self.confirmed_ms.store(i64::try_from(steady_ms).unwrap_or(i64::MAX), Ordering::Release);
+    }
+
+    /// Age of the newest confirmed state, ms; 0 where this engine is the exchange.
+    pub fn staleness_ms(&self, moment: Moment) -> u32 {
+        if !self.is_networked() {
+            return 0;
+        }
+        let age = steady(moment).saturating_sub(self.confirmed_ms.load(Ordering::Acquire));
+        u32::try_from(age.max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// A request of a kind with a subject was screened.
+    pub(crate) fn screened(&self, kind: u8) {
+        let bit = 1 << u32::from(kind).min(31);
+        // A read costs less than a write that changes nothing.
+        if self.screens.load(Ordering::Relaxed) & bit == 0 {
+            self.screens.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Kinds that were screened with a subject since the start, a bit each.
+    pub fn screens(&self) -> u32 {
+        self.screens.load(Ordering::Relaxed)
+    }
+
+    /// The link is up, to a broker that does not promise this; or it is down.
+    pub fn linked(&self, warnings: Option<Vec<String>>) {
+        self.broker.store(warnings.map(Arc::new));
+    }
+
+    /// What the broker does not promise; none while there is no link.
+    pub fn broker(&self) -> Option<Arc<Vec<String>>> {
+        self.broker.load_full()
+    }
+
+    /// The exchange as it was a moment ago.
+    pub fn view(&self) -> Arc<ExchangeView> {
+        self.view.load_full()
+    }
+
+    /// Lays out a new view.
+    pub fn show(&self, view: ExchangeView) {
+        self.view.store(Arc::new(view));
+    }
+}
+
+fn steady(moment: Moment) -> i64 {
+    i64::try_from(moment.steady_ms).unwrap_or(i64::MAX)
+}
+
+/// How much an answer is worth that stands on a state of this age.
+pub fn degraded(staleness_ms: u32) -> Degraded {
+    let mut degraded = Degraded::default();
+    if staleness_ms >= RED_MS {
+        degraded.insert(Degraded::RED);
+    } else if staleness_ms >= AMBER_MS {
+        degraded.insert(Degraded::AMBER);
+    }
+    degraded
+}
