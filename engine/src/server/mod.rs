@@ -14,6 +14,8 @@ mod housekeeping;
 pub mod journal;
 pub mod keys;
 mod lane;
+#[cfg(feature = "nats")]
+pub mod link;
 mod listing;
 mod lookups;
 mod membership;
