@@ -6,7 +6,7 @@ use crate::state::Moment;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sparr_protocol::response::Degraded;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, Ordering};
 
 /// From this age on the state is amber, ms.
 pub const AMBER_MS: u32 = 500;
@@ -20,8 +20,9 @@ pub struct Exchanged {
     /// On the steady clock of the engine, ms; before its beginning where the engine has not heard anything yet.
     confirmed_ms: AtomicI64,
     /// Kinds that were screened with a subject since the start, a bit each.
-    screens: AtomicU32,
+    screens: AtomicU16,
     view: ArcSwap<ExchangeView>,
+    received: AtomicU64,
     /// What the broker does not promise; none while there is no link.
     broker: ArcSwapOption<Vec<String>>,
 }
@@ -55,7 +56,7 @@ impl Exchanged {
 
     /// A request of a kind with a subject was screened.
     pub(crate) fn screened(&self, kind: u8) {
-        let bit = 1 << u32::from(kind).min(31);
+        let bit = 1 << u16::from(kind).min(15);
         // A read costs less than a write that changes nothing.
         if self.screens.load(Ordering::Relaxed) & bit == 0 {
             self.screens.fetch_or(bit, Ordering::Relaxed);
@@ -63,8 +64,18 @@ impl Exchanged {
     }
 
     /// Kinds that were screened with a subject since the start, a bit each.
-    pub fn screens(&self) -> u32 {
+    pub fn screens(&self) -> u16 {
         self.screens.load(Ordering::Relaxed)
+    }
+
+    /// Records of other engines came that are taken in.
+    pub fn received(&self, records: usize) {
+        self.received.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    /// Records of other engines that were taken in since the start.
+    pub fn records_received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// The link is up, to a broker that does not promise this; or it is down.

@@ -125,6 +125,13 @@ const fn lines(right: Right) -> &'static [Line] {
             | OperationKind::RulesRollback
             | OperationKind::RuleKill
             | OperationKind::RuleRevive => &[(SCREENERS, Role::Risk, Reach::Own)],
+            OperationKind::ExchangeStatus => &[
+                (DESKS, Role::Desk, Reach::All),
+                (ANALYSTS, Role::Analyst, Reach::All),
+                (EVERYBODY, Role::Operator, Reach::All),
+                (CENTRE, Role::Centre, Reach::All),
+                (POLICE, Role::Police, Reach::All),
+            ],
             OperationKind::ReasonName => &[
                 (EVERYBODY, Role::Gateway, Reach::All),
                 (EVERYBODY, Role::Desk, Reach::All),

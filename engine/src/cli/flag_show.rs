@@ -4,7 +4,7 @@ use super::Ended;
 use super::exchange::{hex, incomplete, last_day, position, refused};
 use serde_json::{Value, json};
 use sparr_protocol::codes::{AuthMethod, Outcome, Review};
-use sparr_protocol::exchange::{ExchangeAnswer, FlagEntry, Look, Said, StandingCode};
+use sparr_protocol::exchange::{Enforcement, ExchangeAnswer, FlagEntry, Look, Said, StandingCode};
 use sparr_protocol::flag::{Scope, Terms};
 
 const DAY_MS: i64 = 86_400_000;
@@ -22,6 +22,7 @@ pub(super) fn listed(answers: &[ExchangeAnswer], expiring: Option<u32>, json: bo
         _ => return incomplete(json),
     }
     let mut flags: Vec<&FlagEntry> = entries(answers);
+    let enforced = enforcements(answers);
     if let Some(days) = expiring {
         let horizon = crate::server::clock::now().saturating_add_ms(i64::from(days) * DAY_MS);
         flags.retain(|entry| acts(entry) && entry.terms.valid_until <= horizon);
@@ -30,16 +31,78 @@ pub(super) fn listed(answers: &[ExchangeAnswer], expiring: Option<u32>, json: bo
     if json {
         let value = json!({
             "flagged": flags.iter().any(|entry| acts(entry)),
-            "flags": flags.iter().map(|entry| entry_json(entry)).collect::<Vec<_>>(),
+            "flags": flags.iter().map(|entry| entry_and_enforcement(entry, &enforced)).collect::<Vec<_>>(),
             "position": position(last),
         });
         println!("{value}");
     } else if flags.is_empty() {
         println!("No flag.");
     } else {
-        flags.iter().for_each(|entry| println!("{}", entry_line(entry)));
+        for entry in flags {
+            println!("{}", entry_line(entry));
+            enforced_of(entry, &enforced)
+                .for_each(|enforcement| println!("  {}", enforcement_line(enforcement)));
+        }
     }
     Ended::Fine
+}
+
+/// Where each flag is enforced: an answer about it follows its flag.
+fn enforcements(answers: &[ExchangeAnswer]) -> Vec<(&FlagEntry, &Enforcement)> {
+    answers
+        .windows(2)
+        .filter_map(|pair| match (&pair[0].said, &pair[1].said) {
+            (Said::Flag(entry), Said::Enforcement(enforcement)) => Some((entry, enforcement.as_ref())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn enforced_of<'a>(
+    entry: &'a FlagEntry,
+    all: &'a [(&FlagEntry, &'a Enforcement)],
+) -> impl Iterator<Item = &'a Enforcement> {
+    all.iter().filter(move |(of, _)| *of == entry).map(|(_, enforcement)| *enforcement)
+}
+
+fn enforcement_line(enforcement: &Enforcement) -> String {
+    let Enforcement { at, held, of, took_ms, slowest, missing } = enforcement;
+    let mut line = format!("enforced at {at} of {of} members");
+    if *held > 0 {
+        line.push_str(&format!(", held at {held} that screened nobody by a number yet"));
+    }
+    if let Some(ms) = took_ms {
+        line.push_str(&format!(", {ms} ms"));
+    }
+    if let Some(member) = slowest {
+        line.push_str(&format!(", slowest {member}"));
+    }
+    let lacking = of.saturating_sub(at + held);
+    if lacking > 0 {
+        let named: Vec<&str> = missing.iter().map(|member| member.as_str()).collect();
+        let more = if usize::from(lacking) > named.len() { " and others" } else { "" };
+        line.push_str(&format!("; not confirmed by {}{more}", named.join(", ")));
+    }
+    line
+}
+
+fn entry_and_enforcement(entry: &FlagEntry, all: &[(&FlagEntry, &Enforcement)]) -> Value {
+    let mut value = entry_json(entry);
+    if let Some(enforcement) = enforced_of(entry, all).next()
+        && let Some(object) = value.as_object_mut()
+    {
+        let Enforcement { at, held, of, took_ms, slowest, missing } = enforcement;
+        let enforced = json!({
+            "at": at,
+            "held": held,
+            "of": of,
+            "ms": took_ms,
+            "slowest": slowest.map(|member| member.to_string()),
+            "missing": missing.iter().map(|member| member.as_str()).collect::<Vec<_>>(),
+        });
+        object.insert("enforced".to_owned(), enforced);
+    }
+    value
 }
 
 fn entries(answers: &[ExchangeAnswer]) -> Vec<&FlagEntry> {

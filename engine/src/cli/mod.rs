@@ -7,6 +7,7 @@ mod check;
 mod connect;
 mod demo;
 mod exchange;
+mod exchange_status;
 mod exempt;
 mod explain;
 mod flag;
@@ -61,6 +62,9 @@ enum Command {
     /// See who asked about whom, and prove that the audit is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// See how the exchange with other engines stands
+    #[command(subcommand)]
+    Exchange(exchange_status::ExchangeCommand),
     /// Check rule files without running them
     Check(check::CheckArgs),
     /// Run rule files over recorded requests
@@ -128,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Member(command) => member::run(command),
         Command::Journal(command) => journal::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Exchange(command) => exchange_status::run(&command),
         Command::Check(args) => check::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Test(args) => test::run(&args),

@@ -11,6 +11,7 @@ use super::keys::{self, KeyError, SigningKey};
 use super::lookups::{Looking, Lookups};
 use super::membership;
 use super::reload::{Cause, Reloader, Report};
+use super::replication::{self as exchange, Prepared, RunningExchange};
 use super::rule_store::RuleStore;
 use super::rules_desk;
 use super::transport::{endpoint_config, server_config};
@@ -88,6 +89,7 @@ pub struct Engine {
     stop_admin: watch::Sender<bool>,
     stop_housekeeping: Sender<()>,
     threads: Vec<JoinHandle<()>>,
+    exchange: Option<RunningExchange>,
     journal: JoinHandle<()>,
     audit: JoinHandle<()>,
     rules: JoinHandle<()>,
@@ -173,9 +175,16 @@ impl Engine {
         });
         let sharing = Arc::new(ArcSwap::from_pointee(config.sharing.clone()));
         let endpoint = endpoint_config(signing_key.reset_key());
+        let exchange = exchange::prepare(&config, &opened, &keys_dir, &state)?;
+        let (exchange, hear) = exchange.map_or((None, None), |(exchange, hear)| (Some(exchange), Some(hear)));
         let (journal_handle, journal_thread) =
-            journal::start(opened, signing_key, sharing.clone(), state.clone(), metrics.clone(), None)
+            journal::start(opened, signing_key, sharing.clone(), state.clone(), metrics.clone(), hear)
                 .map_err(io_error("journal"))?;
+        let is_live = exchange.as_ref().is_none_or(Prepared::has_joined);
+        let exchange = exchange
+            .map(|exchange| exchange.start(journal_handle.clone()))
+            .transpose()
+            .map_err(io_error("exchange"))?;
         let (rules_desk, rules_thread) =
             rules_desk::start(reloader.clone()).map_err(io_error("rules desk"))?;
         let shared = Arc::new(Shared {
@@ -209,7 +218,9 @@ impl Engine {
             let file = config.data_dir.join("dev").join(ADDRESS_FILE);
             std::fs::write(&file, format!("{listen}\n")).map_err(io_error(file.display().to_string()))?;
         }
-        state.set_ready(true);
+        if is_live {
+            state.set_ready(true);
+        }
         Ok(Self {
             config,
             state,
@@ -223,6 +234,7 @@ impl Engine {
             stop_admin,
             stop_housekeeping,
             threads,
+            exchange,
             journal: journal_thread,
             audit: audit_thread,
             rules: rules_thread,
@@ -282,6 +294,10 @@ impl Engine {
         for thread in self.threads {
             // A worker that panicked has said so itself.
             let _ = thread.join();
+        }
+        // What is durable and has not been sent is sent after the next start.
+        if let Some(exchange) = self.exchange {
+            exchange.stop();
         }
         // The last handles: the journal and the audit write what they have and end.
         drop(self.shared);

@@ -5,6 +5,7 @@ use super::clock;
 use super::journal::{By, Intent};
 use super::listing;
 use super::lookups::Looking;
+use super::standing;
 use crate::metrics::WorkerStats;
 use crate::request::{IndicatorValue, LivePseudonyms, ValueError, ValueKind};
 use crate::rights::{Reach, Right, reach};
@@ -66,6 +67,15 @@ pub(super) fn handle(
             Handled::Now(said.into_iter().map(|said| ExchangeAnswer { id, position, said }).collect())
         }
         Ok(Done::Rules(operation)) => Handled::Rules(operation),
+        // Other engines believe a member's engine what its own people did, and the police what they signed.
+        Ok(Done::Change(intent))
+            if state.exchange.is_networked()
+                && actor.member != state.member()
+                && !matches!(intent, Intent::Receipt { signature: Some(_), .. }) =>
+        {
+            stats.refused(Refusal::NotPermitted);
+            Handled::Now(vec![ExchangeAnswer { id, position, said: Said::Refused(Refusal::NotPermitted) }])
+        }
         Ok(Done::Change(intent)) => Handled::Change { operation: id, intent },
         Err(refusal) => {
             stats.refused(refusal);
@@ -178,6 +188,7 @@ fn carry_out(
         }
         Operation::Exemption(operation) => exemption(operation, actor, state)?,
         Operation::Rules(operation) => Done::Rules(operation),
+        Operation::ExchangeStatus => Done::Said(standing::exchange(state, moment)),
         Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
     })
 }

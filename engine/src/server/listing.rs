@@ -1,5 +1,6 @@
 //! What can be read of the exchange: flags, indicators, and the report that a desk may read to the person.
 
+use super::standing;
 use crate::flags::{Flag, Raise, Standing};
 use crate::request::LivePseudonyms;
 use crate::rights::Reach;
@@ -20,7 +21,9 @@ pub(super) fn flags_of(subject: LivePseudonyms, state: &State, now: Timestamp) -
     let mut flags = Vec::new();
     for (_, number) in subject.iter() {
         state.stores.flags.visit_person(number, |subject, flag| {
-            flags.extend(entry(subject, flag, state, now, subject != number).map(Said::Flag));
+            let Some(entry) = entry(subject, flag, state, now, subject != number) else { return };
+            flags.push(Said::Flag(entry));
+            flags.extend(standing::enforcement(flag, state));
         });
     }
     flags.push(Said::End);

@@ -1,5 +1,6 @@
 //! The keys of `engine.toml`: names, defaults and meanings, from which the file itself is printed.
 
+use super::link;
 use super::required::REQUIRED;
 use super::{
     ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS, LISTEN,
@@ -9,7 +10,7 @@ use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
 
 /// The names of all keys, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|key| key.name)
+    KEYS.iter().map(|key| key.name).chain(link::KEYS.iter().map(|(name, ..)| *name))
 }
 
 /// A key of the file: its name, its default as it is written, and what it means.
@@ -193,6 +194,16 @@ pub fn commented_defaults() -> String {
          reference = \"board decision 2026-14\"\n\
          assessment = \"DPIA 2026-3\"\n\
          valid_until = \"2027-12-31\"",
+    );
+    let table: String =
+        link::KEYS.iter().map(|(name, value, meaning)| format!("\n{meaning}\n{name} = {value}")).collect();
+    comment(
+        &mut text,
+        &format!(
+            "The other engines of the exchange, over NATS JetStream. Without this table the engine's own journal is the whole\n\
+             exchange. The values of network and replicas are the defaults.\n\
+             [exchange]{table}"
+        ),
     );
     text
 }

@@ -3,11 +3,13 @@
 
 mod exchange;
 mod keys;
+mod link;
 mod required;
 
 pub use exchange::ConfiguredMember;
 pub(crate) use exchange::member_key;
 pub use keys::commented_defaults;
+pub use link::{LinkConfig, LinkTls};
 
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
@@ -66,6 +68,7 @@ struct Written {
     required: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     stale_after_ms: BTreeMap<String, u32>,
+    exchange: Option<link::WrittenExchange>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -194,6 +197,8 @@ pub struct EngineConfig {
     pub snapshot_records: u64,
     /// File of numbers that nobody was ever given.
     pub honey_numbers: Option<PathBuf>,
+    /// How the other engines are reached. Without it the engine's own journal is the whole exchange.
+    pub exchange: Option<LinkConfig>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -299,7 +304,9 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let kind = exchange::kind("kind", written.kind.as_deref().unwrap_or(KIND.name()));
     let members = exchange::members(written.members, dev);
     let sharing = exchange::sharing(written.legal_basis, dev);
+    let link = link::link(written.exchange);
     let mut take = |error: String| errors.push(error);
+    let link = link.map_err(|all| all.into_iter().for_each(&mut take));
     let kind = kind.map_err(&mut take);
     let members = members.map_err(|all| all.into_iter().for_each(&mut take));
     let sharing = sharing.map_err(|all| all.into_iter().for_each(&mut take));
@@ -312,7 +319,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
     let stale_after = stale_after.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
-    let exchange = (kind, members, sharing);
+    let exchange = (kind, members, sharing, link);
     let said = (clock, activation, verify_unavailable, reserve_mib.map_err(&mut take));
     let asked = (required, stale_after);
     match (member, listen, admin, said, asked, tls, exchange) {
@@ -323,7 +330,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
             (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
             (Ok(required), Ok(stale_after)),
             Ok(tls),
-            (Ok(kind), Ok(mut members), Ok(sharing)),
+            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange)),
         ) => {
             // The engine's own member is known by what it is.
             members.retain(|other| other.member != member);
@@ -354,6 +361,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 journal_reserve_bytes: reserve_mib << 20,
                 snapshot_records: written.snapshot_records.map_or(SNAPSHOT_RECORDS, NonZeroU64::get),
                 honey_numbers: written.honey_numbers,
+                exchange,
                 lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
             })
         }

@@ -131,6 +131,11 @@ impl Opened {
         });
     }
 
+    /// Whose journal it is, in this life.
+    pub fn origin(&self) -> Origin {
+        self.chain.origin()
+    }
+
     /// The last record of every life of every engine.
     pub fn lives(&self) -> Vec<(EngineOf, EpochHead)> {
         self.heads.iter().map(epoch_head).collect()

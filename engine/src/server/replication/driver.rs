@@ -1,14 +1,14 @@
 //! The loop: events in, effects out.
 
 use super::authority::Judge;
-use crate::metrics::Metrics;
 use crate::replication::{
     Chunk, Effect, Enforces, EngineOf, EpochHead, Now, Reader, Replica, ReplicaConfig, Slot,
 };
 use crate::server::clock;
+use crate::server::config::LinkConfig;
 use crate::server::journal::{Foreign, JournalHandle, News, Wanted};
 use crate::server::keys::{self, SigningKey};
-use crate::server::link::{Link, LinkConfig, LinkEvent, Slot as Place};
+use crate::server::link::{Link, LinkEvent, Slot as Place};
 use crate::state::State;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::member::MemberKind;
@@ -30,7 +30,7 @@ const ENFORCES_EVERY_MS: u64 = 1_000;
 const LATE_MS: i64 = 600_000;
 
 /// What the thread works with.
-pub struct Parts {
+pub(super) struct Parts {
     /// Where the broker is.
     pub link: LinkConfig,
     /// Who this is, in this life.
@@ -45,21 +45,19 @@ pub struct Parts {
     pub news: mpsc::Receiver<News>,
     /// What the engine knows.
     pub state: Arc<State>,
-    /// What it counts.
-    pub metrics: Arc<Metrics>,
     /// With what it signs.
     pub signing: SigningKey,
 }
 
 /// The running thread.
-pub struct RunningExchange {
+pub(in crate::server) struct RunningExchange {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
 }
 
 impl RunningExchange {
     /// Ends the thread. What is durable is sent after the next start.
-    pub fn stop(self) {
+    pub(in crate::server) fn stop(self) {
         self.stop.send_replace(true);
         // It has said itself what went wrong.
         let _ = self.thread.join();
@@ -67,7 +65,7 @@ impl RunningExchange {
 }
 
 /// Starts the thread.
-pub fn start(parts: Parts) -> io::Result<RunningExchange> {
+pub(super) fn start(parts: Parts) -> io::Result<RunningExchange> {
     let (stop, stopped) = watch::channel(false);
     let thread = std::thread::Builder::new().name("exchange".to_owned()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -91,7 +89,6 @@ struct Driver {
     me: Origin,
     journal: JournalHandle,
     state: Arc<State>,
-    metrics: Arc<Metrics>,
     done: mpsc::UnboundedSender<Done>,
     shown_at: u64,
     enforces_at: u64,
@@ -103,7 +100,7 @@ fn now() -> Now {
 
 impl Driver {
     async fn run(parts: Parts, mut stopped: watch::Receiver<bool>) {
-        let Parts { link, me, lives, has_joined, journal, mut news, state, metrics, signing } = parts;
+        let Parts { link, me, lives, has_joined, journal, mut news, state, signing } = parts;
         let seed = u64::from_le_bytes(std::array::from_fn(|at| keys::random_id()[at]));
         let others = lives.iter().filter(|(of, _)| *of != EngineOf::of(me));
         let newest = others.map(|(_, head)| head.stamp).max().and_then(|stamp| i64::try_from(stamp).ok());
@@ -117,14 +114,14 @@ impl Driver {
             me,
             journal,
             state,
-            metrics,
             done,
             shown_at: 0,
             enforces_at: 0,
         };
         loop {
             driver.work();
-            let wait = driver.replica.poll_at().clamp(clock::steady_ms() + 1, clock::steady_ms() + SHOWN_EVERY_MS);
+            let wait =
+                driver.replica.poll_at().clamp(clock::steady_ms() + 1, clock::steady_ms() + SHOWN_EVERY_MS);
             let wait = Duration::from_millis(wait.saturating_sub(clock::steady_ms()));
             tokio::select! {
                 event = driver.link.next() => driver.heard(event),
@@ -150,11 +147,11 @@ impl Driver {
     fn heard(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { server } => {
-                for sentence in &server.warnings {
+                for sentence in &server.remarks {
                     tracing::warn!(%sentence, "the broker promises less than is asked of it");
                 }
                 tracing::info!(version = %server.version, "linked to the exchange");
-                self.state.exchange.linked(Some(server.warnings));
+                self.state.exchange.linked(Some(server.remarks));
                 self.replica.handle_up(now());
             }
             LinkEvent::CaughtUp => self.replica.handle_caught_up(now()),
@@ -163,7 +160,9 @@ impl Driver {
                 self.state.exchange.linked(None);
                 self.replica.handle_down();
             }
-            LinkEvent::Broadcast(bytes) | LinkEvent::Direct(bytes) => self.replica.handle_message(&bytes, now()),
+            LinkEvent::Broadcast(bytes) | LinkEvent::Direct(bytes) => {
+                self.replica.handle_message(&bytes, now())
+            }
             LinkEvent::Published { id, stored } => self.replica.handle_published(id, stored, now()),
             LinkEvent::StreamReset => {
                 tracing::warn!("the broker's store lost what it had: it is filled again from the journal");
@@ -241,7 +240,7 @@ impl Driver {
                     digest: last.digest,
                     stamp: last.record.stamp,
                 };
-                self.metrics.records_received(records.len());
+                self.state.exchange.received(records.len());
                 let done = self.done.clone();
                 let done = Box::new(move |is_durable| {
                     // The thread that would hear it has ended.
