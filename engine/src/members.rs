@@ -120,12 +120,21 @@ impl Members {
         known.keys.iter().rev().find(counts).map(|(_, key)| *key).or(configured)
     }
 
-    /// What records said of each member.
+    /// What records said of each member of which there are some, in order.
     pub(crate) fn records(&self) -> Vec<MemberRecords> {
         let records = |member: MemberName, Member { admitted, suspended, keys, configured: _ }: &Member| {
-            MemberRecords { member, admitted: *admitted, suspended: *suspended, keys: keys.clone() }
+            let any = admitted.is_some() || suspended.is_some() || !keys.is_empty();
+            any.then(|| MemberRecords {
+                member,
+                admitted: *admitted,
+                suspended: *suspended,
+                keys: keys.clone(),
+            })
         };
-        self.by_name.iter().map(|entry| records(*entry.key(), entry.value())).collect()
+        let mut all: Vec<_> =
+            self.by_name.iter().filter_map(|entry| records(*entry.key(), entry.value())).collect();
+        all.sort_unstable_by_key(|records| records.member);
+        all
     }
 
     /// Takes in what records said of a member of which no record was taken in yet.

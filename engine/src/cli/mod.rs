@@ -17,6 +17,7 @@ mod indicator;
 mod indicator_import;
 mod indicator_show;
 mod journal;
+mod keys;
 mod member;
 mod rules;
 mod schema;
@@ -65,6 +66,8 @@ enum Command {
     /// See how the exchange with other engines stands
     #[command(subcommand)]
     Exchange(exchange_status::ExchangeCommand),
+    /// Print the public half of an engine's signing key, and the fingerprint of its network key
+    Keys(keys::KeysArgs),
     /// Check rule files without running them
     Check(check::CheckArgs),
     /// Run rule files over recorded requests
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Journal(command) => journal::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Exchange(command) => exchange_status::run(&command),
+        Command::Keys(args) => keys::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Test(args) => test::run(&args),

@@ -161,7 +161,7 @@ impl State {
             add(format!("{indicator:?}"));
         }
         self.exemptions.all().into_iter().for_each(&mut add);
-        add(format!("{:?}", self.members.all()));
+        add(format!("{:?}", self.members.records()));
         *hasher.finalize().as_bytes()
     }
 }

@@ -1,7 +1,13 @@
 //! `sparr demo`: the whole of it once, in one process and a folder of its own.
 
+#[cfg(feature = "nats")]
+mod broker;
+#[cfg(feature = "nats")]
+mod exchange;
 mod flags;
 mod lists;
+#[cfg(feature = "nats")]
+mod screening;
 
 use super::{CannotRun, Ended, Outcome};
 use crate::explain;
@@ -43,9 +49,9 @@ use std::time::Duration;
   sparr demo --rate 50000 --seconds 5
   sparr demo --input rows.csv.zst --map config/maps/fdh.toml --json")]
 pub(crate) struct DemoArgs {
-    /// Requests per second
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    rate: u64,
+    /// Requests per second [default: 20000; with --engines 3000 in all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: Option<u64>,
     /// Seconds of traffic
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
@@ -67,6 +73,10 @@ pub(crate) struct DemoArgs {
     /// Which column is which field [default: a shipped map that fits]
     #[arg(long, value_name = "MAP.toml", requires = "input")]
     map: Option<PathBuf>,
+    /// So many engines of as many members, with a nats-server between them that is found on the PATH: how soon a flag is
+    /// enforced at all
+    #[arg(long, value_name = "N", conflicts_with_all = ["input", "keep_running"], value_parser = clap::value_parser!(u16).range(2..=8))]
+    engines: Option<u16>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -75,6 +85,8 @@ pub(crate) struct DemoArgs {
     keep_running: bool,
 }
 
+/// Requests a second at one engine.
+const RATE: u64 = 20_000;
 const PAYERS: u64 = 400_000;
 /// One payer in a hundred has a flag; the others who have one are customers elsewhere.
 const FLAGS_MAX: u64 = PEOPLE_MAX - PAYERS + PAYERS / 100;
@@ -88,9 +100,28 @@ const MAPS: [(&str, &str); 2] = [
     ("fraud_ecommerce.toml", include_str!("../../../../config/maps/fraud_ecommerce.toml")),
 ];
 
+impl DemoArgs {
+    fn rate(&self) -> u64 {
+        self.rate.unwrap_or(RATE)
+    }
+}
+
+#[cfg(feature = "nats")]
+fn run_exchange(args: &DemoArgs, engines: u16) -> Outcome {
+    exchange::run(args, engines)
+}
+
+#[cfg(not(feature = "nats"))]
+fn run_exchange(_: &DemoArgs, _: u16) -> Outcome {
+    Err(CannotRun("this sparr was built without the feature `nats`: it runs one engine".to_owned()))
+}
+
 /// Runs the demonstration.
 pub(crate) fn run(args: &DemoArgs) -> Outcome {
-    if args.rate.saturating_mul(args.seconds) > REQUESTS_MAX {
+    if let Some(engines) = args.engines {
+        return run_exchange(args, engines);
+    }
+    if args.rate().saturating_mul(args.seconds) > REQUESTS_MAX {
         return Err(CannotRun(format!(
             "--rate times --seconds is more than {REQUESTS_MAX} requests; for longer runs there is sparr-load"
         )));
@@ -157,7 +188,7 @@ fn demonstrate(args: &DemoArgs, engine: &Engine, folder: &Path) -> Outcome {
     say(&format!(
         "{what}, {} requests at {} per second in an open loop: each is sent when its time has come",
         frames.len(),
-        args.rate
+        args.rate()
     ));
     let load = send(args, &gateway, &runtime, &frames, run)?;
     let names = runtime.block_on(async {
@@ -211,7 +242,7 @@ fn demonstrate(args: &DemoArgs, engine: &Engine, folder: &Path) -> Outcome {
 
 /// Encodes what will be sent, and says what it is.
 fn prepare(args: &DemoArgs, population: Population, run: [u8; 8]) -> Result<(Frames, String), CannotRun> {
-    let requests = args.rate * args.seconds;
+    let requests = args.rate() * args.seconds;
     let Some(input) = &args.input else {
         let plan = Plan {
             seed: args.seed,
@@ -285,7 +316,7 @@ fn send(
         run,
         patience: Duration::from_secs(5),
     };
-    let schedule = Schedule::of_requests(args.rate, frames.len() as u64);
+    let schedule = Schedule::of_requests(args.rate(), frames.len() as u64);
     let bar = progress_bar(frames.len() as u64);
     let answers = Rc::new(RefCell::new(Answers::default()));
     let (counted, known, shown) = (answers.clone(), frames.clone(), bar.clone());

@@ -173,6 +173,14 @@ pub fn commented_defaults() -> String {
     }
     comment(
         &mut text,
+        "How old the exchange's state may be for a kind to be screened, ms, at least 500: from there on a request is answered\n\
+         not screened (stale). A kind that is not listed is screened however old the state is, and each answer says how old.\n\
+         Needed where there are other engines: see [exchange].\n\
+         [stale_after_ms]\n\
+         transfer = 60000",
+    );
+    comment(
+        &mut text,
         "A file of numbers that nobody was ever given, one a line: who asks about one walks through numbers. Each time is\n\
          counted (sparr_honey_lookups_total) and warned of. It stands among the first keys.\n\
          honey_numbers = \"honey.txt\"",
