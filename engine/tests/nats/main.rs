@@ -6,8 +6,14 @@
 mod broker;
 mod cluster;
 mod cuts;
+mod engines;
+mod everywhere;
 mod losses;
 mod order;
 mod probe;
 mod relay;
 mod secured;
+mod storms;
+#[path = "../whole/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of single engines")]
+mod support;
