@@ -10,6 +10,15 @@ use crate::journal::{ChainReader, JournalHead, Sealed};
 use sparr_protocol::record::Record;
 use std::collections::BTreeMap;
 
+/// How far records must have come to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Taken in; they may be on their way to the disk.
+    Taken,
+    /// On the disk, and they act.
+    Stored,
+}
+
 /// One life of an engine.
 #[derive(Clone, Copy, Debug)]
 struct Life {
@@ -19,22 +28,15 @@ struct Life {
     stored: EpochHead,
 }
 
-/// What a peer said of every life of an engine.
-#[derive(Clone, Debug)]
-struct Told {
-    by: EngineOf,
-    heads: Vec<EpochHead>,
-}
-
 /// What became of records that came in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// They are known.
     Known,
     /// Records before them are missing.
-    Gap,
+    Gap(Vec<Sealed>),
     /// They begin a life whose place in the chain is not clear yet: the sender is asked which lives it knows.
-    Unlinked,
+    Unlinked(Vec<Sealed>),
     /// They come next.
     Next(Vec<Sealed>),
 }
@@ -43,7 +45,6 @@ pub(super) enum Taken {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chain {
     lives: BTreeMap<u32, Life>,
-    told: Option<Told>,
     /// Since when it is known that somebody has more.
     pub(super) behind_since: Option<u64>,
     /// Why what was sent last was not taken in.
@@ -58,83 +59,71 @@ impl Chain {
 
     /// The last record that acts; zeros where there is none.
     pub(super) fn last(&self) -> Place {
-        let acting = self.lives.values().rev().find(|life| life.stored.sequence > 0);
-        acting.map_or(Place::default(), |life| Place {
-            epoch: life.stored.epoch,
-            sequence: life.stored.sequence,
-        })
+        let last = self.heads(Reach::Stored).last();
+        last.map_or_else(Place::default, |head| Place { epoch: head.epoch, sequence: head.sequence })
     }
 
-    /// The last acting record of each life.
-    pub(super) fn heads(&self) -> Vec<EpochHead> {
-        self.lives.values().map(|life| life.stored).filter(|head| head.sequence > 0).collect()
+    /// The last record of each life, in order.
+    pub(super) fn heads(&self, reach: Reach) -> impl Iterator<Item = EpochHead> + '_ {
+        let head = move |life: &Life| match reach {
+            Reach::Taken => life.tip,
+            Reach::Stored => life.stored,
+        };
+        self.lives.values().map(head).filter(|head| head.sequence > 0)
+    }
+
+    /// Digest over the lives before one.
+    pub(super) fn digest_before(&self, epoch: u32, reach: Reach) -> [u8; 16] {
+        digest_of(self.heads(reach).take_while(|head| head.epoch < epoch))
     }
 
     /// What this engine says of it to others.
     pub(super) fn summary(&self, of: EngineOf) -> Summary {
-        let mut hasher = blake3::Hasher::new();
-        for head in self.heads() {
-            hasher.update(&head.epoch.to_le_bytes());
-            hasher.update(&head.sequence.to_le_bytes());
-            hasher.update(&head.digest);
-        }
-        let whole = hasher.finalize();
-        Summary { of, last: self.last(), digest: std::array::from_fn(|at| whole.as_bytes()[at]) }
+        let last = self.last();
+        let digest = digest_of(self.heads(Reach::Stored));
+        Summary { of, last, digest, earlier: self.digest_before(last.epoch, Reach::Stored) }
     }
 
-    fn tip_of(&self, epoch: u32) -> u64 {
-        self.lives.get(&epoch).map_or(0, |life| life.tip.sequence)
-    }
-
-    /// Whether a place has been taken in.
-    pub(super) fn covers(&self, place: Place) -> bool {
-        self.tip_of(place.epoch) >= place.sequence
-    }
-
-    /// What a peer knows of each life.
-    pub(super) fn was_told(&mut self, by: EngineOf, heads: Vec<EpochHead>) {
-        let forked = heads.iter().any(|head| {
-            self.lives
-                .get(&head.epoch)
-                .is_some_and(|life| life.tip.sequence == head.sequence && life.tip.digest != head.digest)
-        });
-        if forked {
-            self.held = Some(Held::Forked);
-        }
-        self.told = Some(Told { by, heads });
-    }
-
-    /// Who has told of records that are missing here, if anybody, and after which place they come.
-    pub(super) fn missing_of_told(&self) -> Option<(EngineOf, Place)> {
-        let told = self.told.as_ref()?;
-        let missing = told.heads.iter().find(|head| self.tip_of(head.epoch) < head.sequence)?;
-        Some((told.by, Place { epoch: missing.epoch, sequence: self.tip_of(missing.epoch) }))
-    }
-
-    /// Forgets what a peer told that is gone.
-    pub(super) fn forget_told_by(&mut self, peer: EngineOf) {
-        if self.told.as_ref().is_some_and(|told| told.by == peer) {
-            self.told = None;
-        }
-    }
-
-    /// After which record those come that lead to `place`.
-    pub(super) fn before(&self, place: Place) -> Place {
-        Place { epoch: place.epoch, sequence: self.tip_of(place.epoch) }
-    }
-
-    /// Whether everything that a peer knows of lives before this one is here, as far as one has told.
-    fn is_settled_before(&self, epoch: u32) -> bool {
-        self.told.as_ref().is_some_and(|told| {
-            let earlier = told.heads.iter().filter(|head| head.epoch < epoch);
-            earlier.clone().all(|head| self.tip_of(head.epoch) >= head.sequence)
+    /// Number of the last record of a life; 0 where there is none.
+    pub(super) fn sequence(&self, epoch: u32, reach: Reach) -> u64 {
+        self.lives.get(&epoch).map_or(0, |life| match reach {
+            Reach::Taken => life.tip.sequence,
+            Reach::Stored => life.stored.sequence,
         })
     }
 
-    /// Looks at records that came in. Their signature is somebody else's business.
-    pub(super) fn take(&self, chunk: &Chunk) -> Result<Taken, Held> {
+    /// Whether records up to a place count.
+    pub(super) fn covers(&self, place: Place, reach: Reach) -> bool {
+        self.sequence(place.epoch, reach) >= place.sequence
+    }
+
+    /// A peer knows other records under the same numbers: a copied disk is running twice.
+    pub(super) fn look_for_fork(&mut self, heads: &[EpochHead]) {
+        let forked = |head: &EpochHead| {
+            let same = |life: &Life| life.tip.sequence == head.sequence && life.tip.digest != head.digest;
+            self.lives.get(&head.epoch).is_some_and(same)
+        };
+        if heads.iter().any(forked) {
+            self.held = Some(Held::Forked);
+        }
+    }
+
+    /// Nobody has more: nothing is held up, unless there are two histories.
+    pub(super) fn is_level(&mut self) {
+        self.behind_since = None;
+        self.held = self.held.filter(|held| *held == Held::Forked);
+    }
+
+    /// Whether somebody has more, and it would be taken in if it came.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind_since.is_some() && self.held.is_none()
+    }
+
+    /// Looks at records that came in. Their signature is somebody else's business. `told` is what their sender said of
+    /// the lives that it knows.
+    pub(super) fn take(&self, chunk: &Chunk, told: Option<&[EpochHead]>) -> Result<Taken, Held> {
         let origin = chunk.commit.origin;
-        if self.tip_of(origin.epoch) >= chunk.commit.last_sequence {
+        if self.sequence(origin.epoch, Reach::Taken) >= chunk.commit.last_sequence {
             return Ok(Taken::Known);
         }
         let records = read(chunk)?;
@@ -153,15 +142,23 @@ impl Chain {
                 }
                 Ok(Taken::Next(records.into_iter().skip(known).collect()))
             }
-            Some(_) => Ok(Taken::Gap),
-            None if first_sequence != 1 => Ok(Taken::Gap),
+            Some(_) => Ok(Taken::Gap(records)),
+            None if first_sequence != 1 => Ok(Taken::Gap(records)),
             None => {
                 let before = self.lives.range(..origin.epoch).next_back().map(|(_, life)| life.tip.digest);
                 let follows = before.unwrap_or([0; 32]) == first.record.previous;
-                let taken = follows || self.is_settled_before(origin.epoch);
-                Ok(if taken { Taken::Next(records) } else { Taken::Unlinked })
+                let taken = follows || told.is_some_and(|told| self.is_settled_before(origin.epoch, told));
+                Ok(if taken { Taken::Next(records) } else { Taken::Unlinked(records) })
             }
         }
+    }
+
+    /// Whether everything is here that the sender of a life's first records knows of lives before it. Only who has that
+    /// life knows what comes before it.
+    fn is_settled_before(&self, epoch: u32, told: &[EpochHead]) -> bool {
+        let covered = |head: &EpochHead| self.sequence(head.epoch, Reach::Taken) >= head.sequence;
+        told.iter().any(|head| head.epoch == epoch)
+            && told.iter().filter(|head| head.epoch < epoch).all(covered)
     }
 
     /// These are on their way to the disk.
@@ -170,7 +167,7 @@ impl Chain {
         let head = head_of(last);
         let none = EpochHead { epoch: head.epoch, sequence: 0, digest: [0; 32], stamp: 0 };
         self.lives.entry(head.epoch).or_insert(Life { tip: none, stored: none }).tip = head;
-        self.held = None;
+        self.held = self.held.filter(|held| *held == Held::Forked);
     }
 
     /// They are on the disk and act.
@@ -192,6 +189,18 @@ impl Chain {
         // A life of which nothing is here is none.
         self.lives.retain(|_, life| life.tip.sequence > 0);
     }
+}
+
+/// Digest over the last records of some lives.
+pub(super) fn digest_of(heads: impl Iterator<Item = EpochHead>) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for head in heads {
+        hasher.update(&head.epoch.to_le_bytes());
+        hasher.update(&head.sequence.to_le_bytes());
+        hasher.update(&head.digest);
+    }
+    let whole = hasher.finalize();
+    std::array::from_fn(|at| whole.as_bytes()[at])
 }
 
 /// The last record of a run.

@@ -46,6 +46,14 @@ impl Joining {
         done
     }
 
+    /// When the broker had nothing more, while this engine is on its way in.
+    pub(super) fn since(&self) -> Option<u64> {
+        match *self {
+            Self::CaughtUp { since } => Some(since),
+            Self::Waiting | Self::Done => None,
+        }
+    }
+
     pub(super) fn is_over(&self) -> bool {
         *self == Self::Done
     }

@@ -66,6 +66,8 @@ pub struct Summary {
     pub last: Place,
     /// Digest over the last record of each of its lives: equal where the same is held, and nothing more or less.
     pub digest: [u8; 16],
+    /// The same over the lives before the last one alone: while a life grows, it says that nothing before is missing.
+    pub earlier: [u8; 16],
 }
 
 /// Records of one life of one engine, without gaps, up to the end of a commit.
@@ -159,7 +161,7 @@ const WANT: u8 = 6;
 pack_fields!(EngineOf { member, engine });
 pack_fields!(Place { epoch, sequence });
 pack_fields!(EpochHead { epoch, sequence, digest, stamp });
-pack_fields!(Summary { of, last, digest });
+pack_fields!(Summary { of, last, digest, earlier });
 pack_fields!(Position { at, number, is_whole, rule_set, screens, has });
 
 impl Pack for Chunk {

@@ -6,17 +6,21 @@
 //!   less asks one that has more, until nobody lacks anything. The broker is a mover; nothing hangs on what it keeps.
 //! - Records are taken in without gaps, life by life (`chains`), once their signature and their right were judged
 //!   (`authority`), and say so in a signed position: that is the receipt.
-//! - How old the state is, is the age of the newest own heartbeat that came back by the way that records come, or the time
-//!   since a gap is known, whichever is more. An engine that is gone makes nobody stale.
+//! - How old the state is, is the age of the newest own heartbeat that came back by the way that records come, with
+//!   everything that came before it on the disk and no known gap. An engine that is gone makes nobody stale.
 
 mod authority;
 mod chains;
+mod compare;
+mod due;
+mod incoming;
 mod joining;
 mod latency;
 mod message;
 mod outbox;
 mod peers;
 mod repair;
+mod returned;
 mod status;
 
 pub use authority::{Authority, Held};
@@ -27,12 +31,13 @@ pub use message::{
 pub use status::{Enforced, EngineStatus, ExchangeView, MemberStatus};
 
 use crate::journal::Sealed;
-use chains::{Chain, Taken, head_of};
+use chains::{Chain, head_of};
 use joining::Joining;
 use latency::Latencies;
 use outbox::Outbox;
 use peers::Peers;
 use repair::Repairs;
+use returned::Returned;
 use sparr_protocol::record::{Commit, Origin};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -164,11 +169,12 @@ pub struct Replica<A> {
     /// To whom it is due to say that their records were taken in, and when that was said last.
     receipts_due: BTreeSet<EngineOf>,
     receipts_at: u64,
-    /// When the newest own heartbeat that came back had been sent.
-    returned_ms: Option<u64>,
-    storing: usize,
+    /// Own heartbeats that came back.
+    returned: Returned,
+    /// When somebody was heard last whom this engine does not know as a member.
+    stranger_at: Option<u64>,
     reads: BTreeSet<(EngineOf, EngineOf)>,
-    /// Messages that were no messages: of another version or key, or damaged.
+    /// Messages that were no messages: of another version or key, damaged, or of nobody who takes part.
     refused: u64,
 }
 
@@ -198,8 +204,8 @@ impl<A: Authority> Replica<A> {
             position_number: 0,
             receipts_due: BTreeSet::new(),
             receipts_at: 0,
-            returned_ms: None,
-            storing: 0,
+            returned: Returned::default(),
+            stranger_at: None,
             reads: BTreeSet::new(),
             refused: 0,
         }
@@ -208,6 +214,7 @@ impl<A: Authority> Replica<A> {
     /// The link is up.
     pub fn handle_up(&mut self, now: Now) {
         self.linked = true;
+        self.returned.linked(now.steady_ms);
         (self.next_beat, self.next_position) = (now.steady_ms, now.steady_ms);
     }
 
@@ -240,11 +247,15 @@ impl<A: Authority> Replica<A> {
         }
     }
 
-    /// The journal begins a new life of this engine: it had failed and was read again.
-    pub fn handle_epoch(&mut self, epoch: u32) {
+    /// The journal begins a new life of this engine: it had failed and was read again. `heads` are the last records of the
+    /// lives before it: what was on its way when the journal failed may be there after all.
+    pub fn handle_epoch(&mut self, epoch: u32, heads: &[EpochHead]) {
+        let own = self.chains.entry(EngineOf::of(self.me)).or_default();
+        heads.iter().for_each(|head| own.stored(*head));
         self.me.epoch = epoch;
         self.outbox.begin();
         self.latencies.begin();
+        self.next_position = 0;
     }
 
     /// A commit of this engine is durable.
@@ -281,117 +292,21 @@ impl<A: Authority> Replica<A> {
         self.effects.push_back(Effect::Send { to, bytes });
     }
 
-    /// A message came, by the stream or by the own mailbox.
-    pub fn handle_message(&mut self, bytes: &[u8], now: Now) {
-        let message = Message::decode(bytes, |content, seal| self.authority.is_sealed(content, seal));
-        let Some(Message { from, body }) = message else {
-            self.refused += 1;
-            return;
-        };
-        let (me, sender) = (EngineOf::of(self.me), EngineOf::of(from));
-        if sender == me {
-            // Nothing but heartbeats: an older one than this life's says nothing.
-            if let Body::Beat { sent_ms, .. } = body
-                && from == self.me
-            {
-                self.returned_ms = self.returned_ms.max(Some(sent_ms.min(now.steady_ms)));
-            }
-            return;
-        }
-        if !self.authority.takes_part(from.member) {
-            self.refused += 1;
-            return;
-        }
-        let is_new =
-            self.peers.get(sender).is_none_or(|peer| peer.epoch < from.epoch || !peer.is_live(now.steady_ms));
-        let peer = self.peers.heard(from, now.steady_ms);
-        match body {
-            Body::Beat { sequence, .. } => {
-                peer.beat(sequence);
-                self.look_at(sender, now);
-            }
-            Body::Position { position, signature } => {
-                if !self.authority.has_signed(from.member, &position.signed_bytes(from), &signature) {
-                    self.refused += 1;
-                    return;
-                }
-                peer.position(&position);
-                self.confirmed(now);
-                for summary in &position.has {
-                    self.compare(sender, summary, now);
-                }
-            }
-            Body::Records(chunk) => self.take(&chunk, sender, now),
-            Body::Ask(of) => {
-                let heads = self.chains.get(&of).map(Chain::heads).unwrap_or_default();
-                self.send(sender, Body::Told { of, heads });
-            }
-            Body::Told { of, heads } => {
-                self.chains.entry(of).or_default().was_told(sender, heads);
-                self.look_at(of, now);
-            }
-            Body::Want { of, after } => {
-                if self.reads.len() < READS_MAX && self.reads.insert((sender, of)) {
-                    self.read(Reader::Peer(sender), of, after);
-                }
-            }
-        }
-        if is_new {
-            // Who comes hears at once what there is.
-            self.next_position = self.next_position.min(now.steady_ms + BEAT_MS);
-        }
-    }
-
-    fn read(&mut self, reader: Reader, of: EngineOf, after: Place) {
-        // Of a member that was suspended, others may take in less than is here: commit by commit.
-        let chunk_bytes = if self.authority.takes_part(of.member) { repair::CHUNK_BYTES } else { 1 };
-        let chunks = repair::CHUNKS_PER_WANT;
-        self.effects.push_back(Effect::Read { reader, of, after, chunks, chunk_bytes });
-    }
-
-    /// Takes in records of another engine, or asks for what is missing.
-    fn take(&mut self, chunk: &Chunk, sender: EngineOf, now: Now) {
-        let origin = chunk.commit.origin;
-        let of = EngineOf::of(origin);
-        // This life's own records come from nowhere else.
-        if origin == self.me {
-            return;
-        }
-        let chain = self.chains.entry(of).or_default();
-        let taken = chain.take(chunk).and_then(|taken| {
-            if let Taken::Next(records) = &taken {
-                let records: Vec<_> = records.iter().map(|sealed| sealed.record.clone()).collect();
-                self.authority.judge(&chunk.commit, &records)?;
-            }
-            Ok(taken)
-        });
-        match taken {
-            Ok(Taken::Known) => {}
-            Ok(Taken::Gap) => self.repairs.gaps += 1,
-            Ok(Taken::Unlinked) => self.ask(sender, of, now),
-            Ok(Taken::Next(_)) if self.storing >= STORING_MAX => {}
-            Ok(Taken::Next(records)) => {
-                chain.taken_in(&records);
-                self.storing += 1;
-                self.repairs.advanced(of, now.steady_ms);
-                self.effects.push_back(Effect::Store { commit: chunk.commit.clone(), records });
-            }
-            Err(held) => chain.held = Some(held),
-        }
-        self.look_at(of, now);
-    }
-
-    /// Records of another engine are durable and act, or could not be stored.
+    /// Records of another engine are durable and act, or could not be stored. Records that follow what could not be stored
+    /// are not stored either.
     pub fn handle_stored(&mut self, of: EngineOf, head: EpochHead, is_durable: bool, now: Now) {
-        self.storing = self.storing.saturating_sub(1);
+        self.returned.stored();
         let Some(chain) = self.chains.get_mut(&of) else { return };
         if is_durable {
             chain.stored(head);
-            self.receipts_due.insert(of);
+            if of != EngineOf::of(self.me) {
+                self.receipts_due.insert(of);
+            }
         } else {
             chain.not_stored();
         }
         self.look_at(of, now);
+        self.settle(now);
     }
 
     /// The journal was read for somebody.
@@ -405,7 +320,9 @@ impl<A: Authority> Replica<A> {
                 }
             }
             Reader::Outbox => {
-                self.outbox.was_read();
+                if !self.outbox.was_read() {
+                    return;
+                }
                 for chunk in chunks {
                     let Commit { origin, last_sequence, .. } = chunk.commit;
                     if origin == self.me && last_sequence > self.outbox.place() {
@@ -416,163 +333,11 @@ impl<A: Authority> Replica<A> {
         }
     }
 
-    /// What somebody says that it has, beside what is here.
-    fn compare(&mut self, peer: EngineOf, summary: &Summary, now: Now) {
-        let ours = self.chains.entry(summary.of).or_default().summary(summary.of);
-        if ours.last == summary.last && ours.digest != summary.digest {
-            self.ask(peer, summary.of, now);
-        }
-        self.look_at(summary.of, now);
-    }
-
-    fn ask(&mut self, peer: EngineOf, of: EngineOf, now: Now) {
-        if self.repairs.may_ask(of, now.steady_ms) {
-            self.send(peer, Body::Ask(of));
-        }
-    }
-
-    /// Who is there and has more of an engine than is here, and after which place it comes.
-    fn holders(&self, of: EngineOf, now: Now) -> Vec<(EngineOf, Place)> {
-        let Some(chain) = self.chains.get(&of) else { return Vec::new() };
-        let told = chain.missing_of_told().filter(|(by, _)| self.is_live(*by, now));
-        let claims = self.peers.live(now.steady_ms).map(|(peer, known)| (peer, known.claims(peer, of)));
-        let claims = claims.filter(|(_, place)| *place > Place::default() && !chain.covers(*place));
-        told.into_iter().chain(claims.map(|(peer, place)| (peer, chain.before(place)))).collect()
-    }
-
-    fn is_live(&self, peer: EngineOf, now: Now) -> bool {
-        self.peers.get(peer).is_some_and(|peer| peer.is_live(now.steady_ms))
-    }
-
-    /// Notes whether somebody has more of an engine than is here.
-    fn look_at(&mut self, of: EngineOf, now: Now) {
-        if of == EngineOf::of(self.me) && !self.chains.contains_key(&of) {
-            self.chains.insert(of, Chain::default());
-        }
-        let behind = !self.holders(of, now).is_empty();
-        let Some(chain) = self.chains.get_mut(&of) else {
-            // Its first heartbeat: nothing of it is here.
-            self.chains.insert(of, Chain::default());
-            return;
-        };
-        chain.behind_since = if behind { chain.behind_since.or(Some(now.steady_ms)) } else { None };
-        if !behind {
-            self.repairs.done(of);
-        }
-    }
-
-    /// Somebody has said what it has: which own records are everywhere now?
-    fn confirmed(&mut self, now: Now) {
-        let me = EngineOf::of(self.me);
-        let everywhere = self.peers.live(now.steady_ms).map(|(peer, known)| {
-            let last = known.has(me).map_or(Place::default(), |summary| summary.last);
-            (if last.epoch == self.me.epoch { last.sequence } else { 0 }, peer)
-        });
-        if let Some((sequence, slowest)) = everywhere.min() {
-            self.latencies.everywhere(sequence, slowest, now.steady_ms);
-        }
-    }
-
-    /// The next thing to do, if there is one now.
-    pub fn poll(&mut self, now: Now) -> Option<Effect> {
-        if let Some(effect) = self.effects.pop_front() {
-            return Some(effect);
-        }
-        if self.linked {
-            self.due(now);
-        }
-        if !self.joining.is_over() {
-            let equals = self.equals_the_network(now);
-            if self.joining.is_done(now.steady_ms, equals) {
-                self.effects.push_back(Effect::Joined);
-            }
-        }
-        self.effects.pop_front()
-    }
-
-    /// What time brings.
-    fn due(&mut self, now: Now) {
-        let steady = now.steady_ms;
-        if steady >= self.next_beat {
-            self.next_beat = steady + BEAT_MS;
-            self.refresh(now);
-            let bytes = self.encode(Body::Beat { sent_ms: steady, sequence: self.outbox.head() });
-            self.effects.push_back(Effect::Broadcast { slot: Slot::Beat, id: None, bytes });
-        }
-        if steady >= self.next_position {
-            self.next_position = steady + POSITION_MS + self.repairs.jitter(POSITION_MS / 8);
-            let has = self.chains.iter().map(|(of, chain)| chain.summary(*of));
-            let has = has.filter(|summary| summary.last > Place::default()).collect();
-            let body = self.position(has, true, now);
-            let bytes = self.encode(body);
-            self.effects.push_back(Effect::Broadcast { slot: Slot::Position, id: None, bytes });
-        }
-        let pause = RECEIPT_MS.max(self.peers.all().count() as u64);
-        if !self.receipts_due.is_empty() && steady >= self.receipts_at + pause {
-            self.receipts_at = steady;
-            for of in std::mem::take(&mut self.receipts_due) {
-                let has = self.chains.get(&of).map(|chain| chain.summary(of)).into_iter().collect();
-                let body = self.position(has, false, now);
-                self.send(of, body);
-            }
-        }
-        if let Some(after) = self.outbox.wants(steady) {
-            let after = Place { epoch: self.me.epoch, sequence: after };
-            self.read(Reader::Outbox, EngineOf::of(self.me), after);
-        }
-        self.repair(now);
-    }
-
-    /// What falls silent is noticed by time alone.
-    fn refresh(&mut self, now: Now) {
-        let silent: Vec<_> =
-            self.peers.all().filter(|(_, peer)| !peer.is_live(now.steady_ms)).map(|(of, _)| of).collect();
-        let every: Vec<_> = self.chains.keys().copied().collect();
-        for of in every {
-            if let Some(chain) = self.chains.get_mut(&of) {
-                silent.iter().for_each(|peer| chain.forget_told_by(*peer));
-            }
-            self.look_at(of, now);
-        }
-    }
-
-    fn position(&mut self, has: Vec<Summary>, is_whole: bool, now: Now) -> Body {
-        self.position_number += 1;
-        let Enforces { rule_set, screens } = self.enforces;
-        let number = self.position_number;
-        let position = Position { at: now.wall_ms, number, is_whole, rule_set, screens, has };
-        let signature = self.authority.sign(&position.signed_bytes(self.me));
-        Body::Position { position, signature }
-    }
-
-    /// Asks for what is missing.
-    fn repair(&mut self, now: Now) {
-        let behind = self.chains.iter().filter_map(|(of, chain)| Some((*of, chain.behind_since?)));
-        let behind: Vec<(EngineOf, u64)> = behind.collect();
-        for (of, since) in behind {
-            if self.storing >= STORING_MAX / 2 || !self.repairs.is_due(of, since, now.steady_ms) {
-                continue;
-            }
-            let mut holders = self.holders(of, now);
-            // Its own engine first, where it is there.
-            holders.sort_by_key(|(holder, _)| (*holder != of, *holder));
-            if let Some((to, after)) = self.repairs.choose(of, &holders, now.steady_ms) {
-                self.send(to, Body::Want { of, after });
-            }
-        }
-    }
-
-    /// When [`Self::poll`] has something to do again, at the latest.
-    pub fn poll_at(&self) -> u64 {
-        let receipts = if self.receipts_due.is_empty() { u64::MAX } else { self.receipts_at + RECEIPT_MS };
-        self.next_beat.min(self.next_position).min(receipts).min(self.repairs.next())
-    }
-
     /// Steady time up to which the state is known to be whole; `None` before the first heartbeat came back.
+    ///
+    /// What the broker had taken before that time and delivered is on the disk and acts, and so is what any engine that was
+    /// heard lately has said or shown to have; but for records that are held, and those of engines that have gone silent.
     pub fn confirmed_ms(&self) -> Option<u64> {
-        let returned = self.returned_ms?;
-        let behind =
-            self.chains.values().filter(|chain| chain.held.is_none()).filter_map(|chain| chain.behind_since);
-        Some(behind.min().map_or(returned, |since| since.min(returned)))
+        self.returned.whole_ms()
     }
 }

@@ -24,8 +24,8 @@ pub(super) struct Outbox {
     sent: u64,
     /// By number of the broadcast: what came before its first record, and when it was sent.
     in_flight: BTreeMap<u64, (u64, u64)>,
-    /// Whether the journal is being read.
-    reading: bool,
+    /// After which record the journal is being read.
+    reading: Option<u64>,
     not_before: u64,
 }
 
@@ -33,7 +33,7 @@ impl Outbox {
     /// A commit is durable. Says whether it is to be sent at once.
     pub(super) fn committed(&mut self, first: u64, last: u64, linked: bool) -> bool {
         self.head = last;
-        let next = self.sent + 1 == first && !self.reading;
+        let next = self.sent + 1 == first && self.reading.is_none();
         linked && next && self.not_before == 0 && self.in_flight.len() < IN_FLIGHT_MAX
     }
 
@@ -59,24 +59,37 @@ impl Outbox {
 
     /// After which record the journal is to be read now, if so.
     pub(super) fn wants(&mut self, now: u64) -> Option<u64> {
-        let lost = self.in_flight.iter().find(|(_, (_, at))| now >= at + PATIENCE_MS).map(|(id, _)| *id);
-        if let Some(id) = lost {
+        let is_lost = |at: u64| now >= at + PATIENCE_MS;
+        let lost: Vec<u64> =
+            self.in_flight.iter().filter(|(_, (_, at))| is_lost(*at)).map(|(id, _)| *id).collect();
+        for id in lost {
             self.answered(id, false, now);
         }
         if now < self.not_before {
             return None;
         }
         self.not_before = 0;
-        let due = self.sent < self.head && !self.reading && self.in_flight.len() < IN_FLIGHT_MAX;
+        let due = self.sent < self.head && self.may_read();
         due.then(|| {
-            self.reading = true;
+            self.reading = Some(self.sent);
             self.sent
         })
     }
 
-    /// The journal was read.
-    pub(super) fn was_read(&mut self) {
-        self.reading = false;
+    fn may_read(&self) -> bool {
+        self.reading.is_none() && self.in_flight.len() < IN_FLIGHT_MAX
+    }
+
+    /// When [`Self::wants`] may have something to say again.
+    pub(super) fn next(&self) -> u64 {
+        let patience = self.in_flight.values().map(|(_, at)| at + PATIENCE_MS).min().unwrap_or(u64::MAX);
+        let again = if self.sent < self.head && self.may_read() { self.not_before } else { u64::MAX };
+        patience.min(again)
+    }
+
+    /// The journal was read. Says whether what was read still comes next: a broadcast before it may have failed meanwhile.
+    pub(super) fn was_read(&mut self) -> bool {
+        self.reading.take() == Some(self.sent)
     }
 
     /// The last record that was handed to the link.

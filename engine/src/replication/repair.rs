@@ -19,8 +19,11 @@ const GRACE_MS: u64 = 20;
 const RETRY_FIRST_MS: u64 = 250;
 const RETRY_LAST_MS: u64 = 4_000;
 
-/// Lives of an engine are asked for no more often.
+/// A peer is asked for an engine's lives no more often.
 const ASK_MS: u64 = 500;
+
+/// Who has not answered so often does not keep others from being asked for: perhaps nobody has it any more.
+const TRIES_IN_VAIN: u32 = 3;
 
 /// A question that waits for its answer.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +37,8 @@ struct Want {
 #[derive(Clone, Debug)]
 pub(super) struct Repairs {
     wants: BTreeMap<EngineOf, Want>,
-    asked: BTreeMap<EngineOf, u64>,
+    /// Who was asked for the lives of which engine, and when.
+    asked: BTreeMap<(EngineOf, EngineOf), u64>,
     random: u64,
     /// Times that records came whose predecessors had not.
     pub(super) gaps: u64,
@@ -60,19 +64,37 @@ impl Repairs {
         self.random % span.max(1)
     }
 
-    pub(super) fn may_ask(&mut self, of: EngineOf, now: u64) -> bool {
-        let due = self.asked.get(&of).is_none_or(|at| now >= at + ASK_MS);
+    /// Whether a peer may be asked for an engine's lives now; it is noted, if so.
+    pub(super) fn may_ask(&mut self, peer: EngineOf, of: EngineOf, now: u64) -> bool {
+        let due = self.asked.get(&(peer, of)).is_none_or(|at| now >= at + ASK_MS);
         if due {
-            self.asked.insert(of, now);
+            self.asked.insert((peer, of), now);
         }
         due
     }
 
+    /// Whether a peer was asked for an engine's lives.
+    pub(super) fn has_asked(&self, peer: EngineOf, of: EngineOf) -> bool {
+        self.asked.contains_key(&(peer, of))
+    }
+
+    /// Forgets who was asked, where the peer is gone.
+    pub(super) fn forget_asked(&mut self, is_live: impl Fn(EngineOf) -> bool) {
+        self.asked.retain(|(peer, _), _| is_live(*peer));
+    }
+
     /// Whether an engine's records are to be asked for now.
-    pub(super) fn is_due(&mut self, of: EngineOf, behind_since: u64, now: u64) -> bool {
+    pub(super) fn is_due(&self, of: EngineOf, behind_since: u64, now: u64) -> bool {
+        self.due_at(of, behind_since) <= now
+    }
+
+    /// When an engine's records are to be asked for; never, while others are.
+    pub(super) fn due_at(&self, of: EngineOf, behind_since: u64) -> u64 {
+        let waiting = || self.wants.values().filter(|want| want.tries < TRIES_IN_VAIN).count();
         match self.wants.get(&of) {
-            Some(want) => now >= want.again,
-            None => now >= behind_since + GRACE_MS && self.wants.len() < WANTS_MAX,
+            Some(want) => want.again,
+            None if waiting() < WANTS_MAX => behind_since + GRACE_MS,
+            None => u64::MAX,
         }
     }
 
@@ -106,10 +128,5 @@ impl Repairs {
     /// Nothing of an engine is missing any more.
     pub(super) fn done(&mut self, of: EngineOf) {
         self.wants.remove(&of);
-    }
-
-    /// When a question is to be asked again.
-    pub(super) fn next(&self) -> u64 {
-        self.wants.values().map(|want| want.again).min().unwrap_or(u64::MAX)
     }
 }

@@ -1,9 +1,12 @@
 //! What an engine can say of the exchange: who is there, who lacks what, and where a flag is enforced.
 
 use super::authority::{Authority, Held};
+use super::chains::{Chain, Reach};
+use super::compare::Missing;
 use super::joining::Equals;
 use super::latency::Measured;
 use super::message::{EngineOf, Place};
+use super::peers::{Peer, SILENT_MS};
 use super::{Now, Replica};
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::record::RecordRef;
@@ -39,8 +42,8 @@ pub struct EngineStatus {
 /// One member, by its engines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberStatus {
-    /// Engines that have been heard, with what each has.
-    engines: Vec<(EngineOf, BTreeMap<EngineOf, Place>)>,
+    /// Engines that have been heard, with what each has of whom: the last record of each life, as far as it is certain.
+    engines: Vec<(EngineOf, BTreeMap<EngineOf, Vec<Place>>)>,
     /// Kinds that any of them screens with a subject.
     screens: u16,
 }
@@ -94,8 +97,9 @@ impl ExchangeView {
         let place = Place { epoch: record.origin.epoch, sequence: record.sequence };
         let mut enforced = Enforced { of: self.members.len(), ..Enforced::default() };
         for (name, member) in &self.members {
-            let has = |(_, has): &(EngineOf, BTreeMap<EngineOf, Place>)| {
-                has.get(&of).is_some_and(|last| *last >= place)
+            let reaches = |last: &Place| last.epoch == place.epoch && last.sequence >= place.sequence;
+            let has = |(_, has): &(EngineOf, BTreeMap<EngineOf, Vec<Place>>)| {
+                has.get(&of).is_some_and(|lives| lives.iter().any(reaches))
             };
             match member.engines.iter().all(has) && !member.engines.is_empty() {
                 true if member.screens != 0 => enforced.at += 1,
@@ -137,12 +141,12 @@ impl<A: Authority> Replica<A> {
                 false => (enforces.map(|(rule_set, _)| rule_set), enforces.map_or(0, |(_, screens)| screens)),
             };
             let confirmed =
-                peer.and_then(|peer| peer.has(me)).map_or(Place::default(), |summary| summary.last);
+                peer.and_then(|peer| peer.has(me)).map_or_else(Place::default, |summary| summary.last);
             let confirmed = if confirmed.epoch == own.epoch { confirmed.sequence } else { 0 };
             engines.push(EngineStatus {
                 of,
                 is_own,
-                last: chain.map(super::Chain::last).unwrap_or_default(),
+                last: chain.map(Chain::last).unwrap_or_default(),
                 digest: chain.map(|chain| chain.summary(of).digest).unwrap_or_default(),
                 heard_ms: peer.map(|peer| now.steady_ms.saturating_sub(peer.heard)),
                 is_live: is_own || peer.is_some_and(|peer| peer.is_live(now.steady_ms)),
@@ -159,9 +163,17 @@ impl<A: Authority> Replica<A> {
             }
             let member = members.entry(of.member).or_default();
             if is_own || peer.is_some() {
-                let has: BTreeMap<EngineOf, Place> = match peer {
-                    Some(peer) => peer.summaries().map(|summary| (summary.of, summary.last)).collect(),
-                    None => self.chains.iter().map(|(of, chain)| (*of, chain.last())).collect(),
+                let lives = |chain: &Chain| -> Vec<Place> {
+                    let places = chain.heads(Reach::Stored);
+                    places.map(|head| Place { epoch: head.epoch, sequence: head.sequence }).collect()
+                };
+                let held = |peer: &Peer, of: EngineOf| match self.chains.get(&of) {
+                    Some(chain) => chain.held_by(of, peer),
+                    None => Vec::new(),
+                };
+                let has: BTreeMap<EngineOf, Vec<Place>> = match peer {
+                    Some(peer) => peer.summaries().map(|theirs| (theirs.of, held(peer, theirs.of))).collect(),
+                    None => self.chains.iter().map(|(of, chain)| (*of, lives(chain))).collect(),
                 };
                 member.engines.push((of, has));
                 member.screens |= screens;
@@ -182,21 +194,22 @@ impl<A: Authority> Replica<A> {
         }
     }
 
-    /// What this engine has, beside what the others who are there have.
-    pub(super) fn equals_the_network(&self, now: Now) -> Equals {
+    /// What this engine has on its disk, beside what the others who are there have said to have since the broker had
+    /// nothing more. Records that are not taken in here do not count.
+    pub(super) fn equals_the_network(&self, since: u64, now: Now) -> Equals {
         let mut live = self.peers.live(now.steady_ms).peekable();
         if live.peek().is_none() {
-            return if self.storing == 0 { Equals::Alone } else { Equals::NotYet };
+            let is_quiet = self.returned.storing() == 0
+                && self.stranger_at.is_none_or(|at| now.steady_ms >= at + SILENT_MS);
+            return if is_quiet { Equals::Alone } else { Equals::NotYet };
         }
-        let equals = live.all(|(_, peer)| {
-            peer.is_known
-                && peer
-                    .summaries()
-                    .filter(|theirs| theirs.of != EngineOf::of(self.me) || theirs.last.epoch != self.me.epoch)
-                    .all(|theirs| {
-                        let ours = self.chains.get(&theirs.of).map(|chain| chain.summary(theirs.of));
-                        ours.is_some_and(|ours| ours.digest == theirs.digest || ours.last > theirs.last)
-                    })
+        let none = Chain::default();
+        let equals = live.all(|(of, peer)| {
+            let engines = peer.summaries().map(|theirs| theirs.of).chain([of]);
+            peer.is_known_since(since)
+                && engines.map(|of| (of, self.chains.get(&of).unwrap_or(&none))).all(|(theirs, chain)| {
+                    chain.held.is_some() || chain.lacks(theirs, of, peer, Reach::Stored) == Missing::Nothing
+                })
         });
         if equals { Equals::All } else { Equals::NotYet }
     }
