@@ -11,6 +11,8 @@ use crate::request::{KeyName, Request};
 use crate::rules::Hits;
 use crate::state::{ActiveRules, Moment, State};
 use crate::velocity::Reading;
+use crate::velocity::spec::Mark;
+use sparr_protocol::codes::Outcome;
 use sparr_protocol::exchange::{Look, LookedBy};
 use sparr_protocol::field::Field;
 use sparr_protocol::ids::{Pseudonym, RequestId};
@@ -195,6 +197,9 @@ pub fn screen(
         checked: facts.checked,
         ..unanswered(id, Why::RuleError.into())
     };
+    if response.answer.is_ok_and(|decided| decided.outcome == Outcome::Decline) {
+        facts.mark(&state.stores, Mark::DeclinedBySparr);
+    }
     if let Some(person) = facts.flagged {
         note_look(person, &response, now, state);
     }

@@ -15,7 +15,7 @@ use crate::members::Members;
 use crate::policy::Policy;
 use crate::request::{Keyring, LivePseudonyms};
 use crate::rules::RuleSet;
-use crate::velocity::Velocity;
+use crate::velocity::{Observed, Velocity};
 use arc_swap::{ArcSwapOption, Guard};
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::Position;
@@ -95,7 +95,7 @@ pub struct ActiveRules {
     /// The rules.
     pub set: RuleSet,
     /// By key of the set's plan.
-    pub observed_since: Vec<Timestamp>,
+    pub observed_since: Vec<Observed>,
 }
 
 /// A rule set that no longer decides.
@@ -214,7 +214,7 @@ impl State {
             .keys()
             .iter()
             .map(|wanted| {
-                let Some(active) = before.as_ref() else { return Timestamp::MIN };
+                let Some(active) = before.as_ref() else { return Observed::since(Timestamp::MIN) };
                 let known = active.set.plan().keys().iter().zip(&active.observed_since);
                 known
                     .filter(|(plan, _)| {
@@ -222,10 +222,9 @@ impl State {
                             && plan.tags == wanted.tags
                             && plan.kinds.includes(wanted.kinds)
                     })
-                    // What was kept reaches back as far as the old set needed it.
-                    .map(|(plan, since)| (*since).max(now.saturating_add_ms(-plan.horizon_ms)))
+                    .map(|(plan, since)| since.carried(plan, wanted, now))
                     .next()
-                    .unwrap_or(now)
+                    .unwrap_or(Observed::since(now))
             })
             .collect();
         drop(before);

@@ -10,14 +10,14 @@ use crate::flags::{FlagSet, PassPayment, covers};
 use crate::indicators::Evidence;
 use crate::indicators::IndicatorSet;
 use crate::request::{KeyName, Keyring, Request};
-use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex, TAGS_MAX};
-use crate::velocity::{Event, Reading, Velocity};
+use crate::velocity::spec::{KeyPlan, Mark, Measure, Plan, ReadingIndex, TAGS_MAX};
+use crate::velocity::{Event, Marks, Observed, Reading, Velocity};
 use indicators::Looked as IndicatorsLooked;
 use jiff::tz::TimeZone;
 use money::Rates;
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
 use sparr_protocol::flag::{Methods, Scope, Terms};
-use sparr_protocol::ids::{MemberName, Pseudonym};
+use sparr_protocol::ids::{MemberName, Pseudonym, RequestId};
 use sparr_protocol::response::{Checked, CheckedKey, Degraded, Looked};
 use sparr_protocol::time::Timestamp;
 
@@ -38,7 +38,7 @@ pub struct Wanted<'a> {
     /// Velocity readings.
     pub plan: &'a Plan,
     /// From when on each key of the plan has been observed without a gap.
-    pub observed_since: &'a [Timestamp],
+    pub observed_since: &'a [Observed],
     /// Exchange rates for sums.
     pub rates: &'a Rates,
     /// Time zone of `hour` and `weekday`.
@@ -123,11 +123,16 @@ pub struct Facts<'a> {
     indicators: IndicatorsLooked<'a>,
     wanted: &'a Wanted<'a>,
     keyring: &'a Keyring,
+    /// Pseudonyms of the request's keys that were needed so far.
+    keys: Keys,
     /// What was looked at.
     pub checked: Checked,
     /// In which ways the readings are worth less than usual.
     pub degraded: Degraded,
 }
+
+/// Pseudonyms of a request's keys by place in [`KeyName::ALL`]: not needed yet, absent, or there.
+type Keys = [Option<Option<Pseudonym>>; KeyName::ALL.len()];
 
 /// Whether gathering adds the request to what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +164,7 @@ impl<'a> Facts<'a> {
             degraded: Degraded::default(),
             wanted,
             keyring,
+            keys: Keys::default(),
         };
         facts.look_at_flags(stores, now);
         facts.note_what_is_present();
@@ -179,7 +185,8 @@ impl<'a> Facts<'a> {
         let flags = ActingFlags::stated(flag);
         let (checked, degraded) = (Checked::default(), Degraded::default());
         let indicators = IndicatorsLooked::stated(&[]);
-        Self { request, flags, readings, flagged: None, indicators, wanted, keyring, checked, degraded }
+        let keys = Keys::default();
+        Self { request, flags, readings, flagged: None, indicators, wanted, keyring, keys, checked, degraded }
     }
 
     /// The same facts with indicators as an example states them.
@@ -199,7 +206,22 @@ impl<'a> Facts<'a> {
 
     /// The pseudonym of one of the request's keys.
     pub fn key(&self, name: KeyName) -> Option<Pseudonym> {
-        self.request.key(name, self.keyring)
+        self.keys[name as usize].unwrap_or_else(|| self.request.key(name, self.keyring))
+    }
+
+    /// Notes what has become known of this request under every key that asks for it.
+    pub fn mark(&self, stores: &Stores, mark: Mark) {
+        let event = (self.request.event_time(), event_id(self.request.view().request_id()));
+        let kind = self.request.view().kind();
+        for plan in self.wanted.plan.keys() {
+            if !plan.asks_for(mark) || !plan.kinds.contains(kind) {
+                continue;
+            }
+            let second = plan.key.second.map(|name| self.key(name));
+            if let (Some(first), None | Some(Some(_))) = (self.key(plan.key.first), second) {
+                stores.velocity.mark(plan, first, second.flatten(), event, mark);
+            }
+        }
     }
 
     /// The event's civil time in the rule set's time zone.
@@ -269,8 +291,10 @@ impl<'a> Facts<'a> {
             amount: view.amount_minor().map_or(Some(0), |_| self.amount_base_minor()),
             kind: view.kind(),
             tags: [0; TAGS_MAX],
+            id: event_id(view.request_id()),
+            marks: Marks::default(),
         };
-        let mut pseudonyms = [None; KeyName::ALL.len()];
+        let mut pseudonyms = Keys::default();
         for (plan, since) in self.wanted.plan.keys().iter().zip(self.wanted.observed_since) {
             let mut pseudonym = |name: KeyName| -> Option<Pseudonym> {
                 let cached = &mut pseudonyms[name as usize];
@@ -290,22 +314,28 @@ impl<'a> Facts<'a> {
                         Gathering::Observe => velocity.observe(plan, first, second, event, readings),
                         Gathering::Peek => velocity.peek(plan, first, second, event.time, readings),
                     }
-                    self.note_readings(plan, (*since).max(self.wanted.began), event.time, readings);
+                    self.note_readings(plan, since, event.time, readings);
                 }
                 (None, _) | (_, Some(None)) => {
                     plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);
                 }
             }
         }
+        self.keys = pseudonyms;
     }
 
-    /// Says in the answer which readings are not exact or not yet complete.
-    fn note_readings(&mut self, plan: &KeyPlan, since: Timestamp, at: Timestamp, readings: &[Reading]) {
+    /// Says in the answer which readings are not exact or not yet complete. Whether a key is new cannot be told before
+    /// everything was observed for as long as the rule looks back.
+    fn note_readings(&mut self, plan: &KeyPlan, since: &Observed, at: Timestamp, readings: &mut [Reading]) {
         for (index, spec) in &plan.readings {
-            if matches!(readings[index.0], Reading::Capped(_)) {
+            let reading = &mut readings[index.0];
+            if matches!(reading, Reading::Capped(_) | Reading::Unknown) {
                 self.degraded.insert(Degraded::VELOCITY_CAPPED);
             }
-            if at.ms_since(since) < spec.span_ms {
+            if at.ms_since(since.of(spec).max(self.wanted.began)) < spec.span_ms {
+                if spec.measure == Measure::FirstSeen {
+                    *reading = Reading::Unknown;
+                }
                 self.degraded.insert(Degraded::WINDOW_WARMING);
                 for name in std::iter::once(plan.key.first).chain(plan.key.second) {
                     self.checked.set(checked_key(name), Looked::Warming);
@@ -313,6 +343,22 @@ impl<'a> Facts<'a> {
             }
         }
     }
+}
+
+/// Tells a request apart from others of the same key and millisecond.
+const fn event_id(id: RequestId) -> u32 {
+    let [a, b] = [u64_of(&id.0, 0), u64_of(&id.0, 8)];
+    ((a ^ b.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}
+
+const fn u64_of(bytes: &[u8; 16], at: usize) -> u64 {
+    let mut part = [0; 8];
+    let mut place = 0;
+    while place < 8 {
+        part[place] = bytes[at + place];
+        place += 1;
+    }
+    u64::from_le_bytes(part)
 }
 
 /// Enough of a pseudonym to tell a key's values apart.

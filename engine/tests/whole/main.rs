@@ -16,6 +16,7 @@ mod full_disk;
 mod journal_faults;
 mod lists;
 mod membership;
+mod memory;
 mod merge;
 mod police_attacks;
 mod police_first;
