@@ -58,6 +58,7 @@
 //! assert_eq!(outcomes, [Outcome::Approve, Outcome::Decline]);
 //! ```
 
+pub mod aftermath;
 pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
@@ -77,6 +78,7 @@ pub mod members;
 pub mod metrics;
 pub(crate) mod pack;
 pub mod policy;
+pub mod recent;
 pub mod request;
 pub mod rights;
 pub mod rules;

@@ -5,6 +5,7 @@ mod apply;
 
 pub use apply::ApplyError;
 
+use crate::aftermath::{AFTERMATH_MAX, Aftermath};
 use crate::distinct::Distinct;
 use crate::exemptions::Exemptions;
 use crate::facts::Stores;
@@ -13,6 +14,7 @@ use crate::ids::Ids;
 use crate::indicators::IndicatorSet;
 use crate::members::Members;
 use crate::policy::Policy;
+use crate::recent::{Recent, Touched};
 use crate::request::{Keyring, LivePseudonyms};
 use crate::rules::RuleSet;
 use crate::velocity::{Observed, Velocity};
@@ -132,6 +134,12 @@ pub struct State {
     looks_known_since: OnceLock<Timestamp>,
     /// How many different people were screened today.
     pub screened_people: Distinct,
+    /// The requests of the last hour.
+    pub recent: Recent,
+    /// What became of payments.
+    pub aftermath: Aftermath,
+    /// Records that recent requests were not yet looked through for.
+    pub touched: Touched,
     clock: EngineClock,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
@@ -189,6 +197,9 @@ impl State {
             honey_touched: AtomicU64::new(0),
             looks_known_since: OnceLock::new(),
             screened_people: Distinct::default(),
+            recent: Recent::default(),
+            aftermath: Aftermath::new(AFTERMATH_MAX),
+            touched: Touched::default(),
             clock: config.clock,
             rules: ArcSwapOption::empty(),
             engine: config.engine,
@@ -297,6 +308,9 @@ impl State {
             honey_touched: _,
             looks_known_since: _,
             screened_people: _,
+            recent: _,
+            aftermath: _,
+            touched: _,
             clock: _,
             rules: _,
             engine: _,

@@ -3,6 +3,7 @@
 mod indicators;
 pub mod money;
 pub mod schema;
+pub mod windows;
 
 pub use indicators::Slot;
 
@@ -10,16 +11,17 @@ use crate::flags::{FlagSet, PassPayment, covers};
 use crate::indicators::Evidence;
 use crate::indicators::IndicatorSet;
 use crate::request::{KeyName, Keyring, Request};
-use crate::velocity::spec::{KeyPlan, Mark, Measure, Plan, ReadingIndex, TAGS_MAX};
-use crate::velocity::{Event, Marks, Observed, Reading, Velocity};
+use crate::velocity::spec::{KeyPlan, Mark, Measure, Plan, ReadingIndex};
+use crate::velocity::{Observed, Reading, Velocity};
 use indicators::Looked as IndicatorsLooked;
 use jiff::tz::TimeZone;
 use money::Rates;
 use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
 use sparr_protocol::flag::{Methods, Scope, Terms};
-use sparr_protocol::ids::{MemberName, Pseudonym, RequestId};
+use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::{Checked, CheckedKey, Degraded, Looked};
 use sparr_protocol::time::Timestamp;
+use windows::Keys;
 
 /// The stores that gathering reads.
 pub struct Stores {
@@ -131,9 +133,6 @@ pub struct Facts<'a> {
     pub degraded: Degraded,
 }
 
-/// Pseudonyms of a request's keys by place in [`KeyName::ALL`]: not needed yet, absent, or there.
-type Keys = [Option<Option<Pseudonym>>; KeyName::ALL.len()];
-
 /// Whether gathering adds the request to what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gathering {
@@ -141,6 +140,8 @@ pub enum Gathering {
     Observe,
     /// A past request that is explained or run again: nothing is added.
     Peek,
+    /// A past request with the readings that it was decided on.
+    Recorded,
 }
 
 impl<'a> Facts<'a> {
@@ -211,17 +212,7 @@ impl<'a> Facts<'a> {
 
     /// Notes what has become known of this request under every key that asks for it.
     pub fn mark(&self, stores: &Stores, mark: Mark) {
-        let event = (self.request.event_time(), event_id(self.request.view().request_id()));
-        let kind = self.request.view().kind();
-        for plan in self.wanted.plan.keys() {
-            if !plan.asks_for(mark) || !plan.kinds.contains(kind) {
-                continue;
-            }
-            let second = plan.key.second.map(|name| self.key(name));
-            if let (Some(first), None | Some(Some(_))) = (self.key(plan.key.first), second) {
-                stores.velocity.mark(plan, first, second.flatten(), event, mark);
-            }
-        }
+        windows::mark_request(self.request, |name| self.key(name), self.wanted.plan, stores, (mark, true));
     }
 
     /// The event's civil time in the rule set's time zone.
@@ -233,8 +224,7 @@ impl<'a> Facts<'a> {
 
     /// The amount in minor units of the rule set's base currency.
     pub(crate) fn amount_base_minor(&self) -> Option<i64> {
-        let view = self.request.view();
-        self.wanted.rates.to_base(view.amount_minor()?, view.currency()?)
+        windows::amount_base_minor(self.request, self.wanted.rates)
     }
 
     fn look_at_flags(&mut self, stores: &'a Stores, now: Timestamp) {
@@ -285,43 +275,17 @@ impl<'a> Facts<'a> {
 
     /// Observes the request under every key of the plan that it carries, and reads their windows.
     fn observe(&mut self, stores: &Stores, gathering: Gathering, readings: &mut [Reading]) {
-        let view = self.request.view();
-        let event = Event {
-            time: self.request.event_time(),
-            amount: view.amount_minor().map_or(Some(0), |_| self.amount_base_minor()),
-            kind: view.kind(),
-            tags: [0; TAGS_MAX],
-            id: event_id(view.request_id()),
-            marks: Marks::default(),
-        };
-        let mut pseudonyms = Keys::default();
-        for (plan, since) in self.wanted.plan.keys().iter().zip(self.wanted.observed_since) {
-            let mut pseudonym = |name: KeyName| -> Option<Pseudonym> {
-                let cached = &mut pseudonyms[name as usize];
-                *cached.get_or_insert_with(|| self.request.key(name, self.keyring))
-            };
-            let first = pseudonym(plan.key.first);
-            let second = plan.key.second.map(&mut pseudonym);
-            let mut event = event;
-            for (tag, name) in event.tags.iter_mut().zip(&plan.tags) {
-                // Zero says "none": a digest that begins with zeros is moved aside.
-                *tag = pseudonym(*name).map_or(0, |value| tag_of(value).max(1));
-            }
-            match (first, second) {
-                (Some(first), None | Some(Some(_))) => {
-                    let (velocity, second) = (&stores.velocity, second.flatten());
-                    match gathering {
-                        Gathering::Observe => velocity.observe(plan, first, second, event, readings),
-                        Gathering::Peek => velocity.peek(plan, first, second, event.time, readings),
-                    }
-                    self.note_readings(plan, since, event.time, readings);
-                }
-                (None, _) | (_, Some(None)) => {
-                    plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);
-                }
-            }
+        if gathering == Gathering::Recorded {
+            return;
         }
-        self.keys = pseudonyms;
+        let (request, wanted, keyring) = (self.request, self.wanted, self.keyring);
+        let velocity = (&stores.velocity, gathering);
+        let mut keys = Keys::default();
+        let at = request.event_time();
+        windows::read(request, wanted, keyring, velocity, &mut keys, readings, |plan, since, readings| {
+            self.note_readings(plan, since, at, readings);
+        });
+        self.keys = keys;
     }
 
     /// Says in the answer which readings are not exact or not yet complete. Whether a key is new cannot be told before
@@ -343,28 +307,6 @@ impl<'a> Facts<'a> {
             }
         }
     }
-}
-
-/// Tells a request apart from others of the same key and millisecond.
-const fn event_id(id: RequestId) -> u32 {
-    let [a, b] = [u64_of(&id.0, 0), u64_of(&id.0, 8)];
-    ((a ^ b.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
-}
-
-const fn u64_of(bytes: &[u8; 16], at: usize) -> u64 {
-    let mut part = [0; 8];
-    let mut place = 0;
-    while place < 8 {
-        part[place] = bytes[at + place];
-        place += 1;
-    }
-    u64::from_le_bytes(part)
-}
-
-/// Enough of a pseudonym to tell a key's values apart.
-const fn tag_of(pseudonym: Pseudonym) -> u32 {
-    let [a, b, c, d, ..] = pseudonym.0;
-    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Under which kind of key an answer accounts for a velocity key.

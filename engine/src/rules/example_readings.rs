@@ -55,7 +55,7 @@ pub(super) fn velocity(node: &Node, stated: &mut Vec<StatedReading>, report: &mu
             for (name, at, value) in entries(measures, "a window", report).unwrap_or_default() {
                 let Some(measure) = measure_of(name) else {
                     let message = format!(
-                        "a window has `count`, `sum`, `max`, `declined` and `distinct(key)`, not `{name}`"
+                        "a window has `count`, `sum`, `max`, `declined`, `declined_final` and `distinct(key)`, not `{name}`"
                     );
                     report.push(Diagnostic::new(Code::ExampleForm, at, message));
                     continue;
@@ -147,6 +147,7 @@ fn measure_of(name: &str) -> Option<Measure> {
         "sum" => Some(Measure::Sum),
         "max" => Some(Measure::Max),
         "declined" | "declined_by_sparr" => Some(Measure::Marked(Mark::DeclinedBySparr)),
+        "declined_final" => Some(Measure::Marked(Mark::DeclinedFinal)),
         _ => {
             let key = name.strip_prefix("distinct(")?.strip_suffix(')')?;
             KeyName::parse(key.trim()).map(Measure::Distinct)
@@ -160,6 +161,7 @@ fn measure_name(measure: Measure) -> String {
         Measure::Sum => "sum".to_owned(),
         Measure::Max => "max".to_owned(),
         Measure::Marked(Mark::DeclinedBySparr) => "declined".to_owned(),
+        Measure::Marked(Mark::DeclinedFinal) => "declined_final".to_owned(),
         Measure::Distinct(key) => format!("distinct({})", key.name()),
         Measure::FirstSeen => "first_seen".to_owned(),
     }

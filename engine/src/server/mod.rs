@@ -19,6 +19,7 @@ mod lookups;
 mod membership;
 mod page;
 mod polite;
+mod recorder;
 mod reload;
 mod rule_store;
 mod rules_desk;

@@ -146,17 +146,17 @@ impl Velocity {
         }
     }
 
-    /// Notes what became known of an event that was observed under a key. A key that was forgotten or not kept stays so.
+    /// Notes what became known of an event that was observed under a key, or that it does not hold any more. A key that was forgotten or not kept stays so.
     pub fn mark(
         &self,
         plan: &KeyPlan,
         first: Pseudonym,
         second: Option<Pseudonym>,
         (time, id): (Timestamp, u32),
-        mark: Mark,
+        (mark, holds): (Mark, bool),
     ) {
         if let Some(mut record) = self.records.get_mut(&Place::of(plan, first, second)) {
-            record.mark(time, id, mark);
+            record.mark(time, id, mark, holds);
         }
     }
 

@@ -95,11 +95,13 @@ pub const TAGS_MAX: usize = 2;
 pub enum Mark {
     /// This engine declined it.
     DeclinedBySparr,
+    /// Its final result says that the issuer, or the payer's bank, declined it.
+    DeclinedFinal,
 }
 
 impl Mark {
     /// Every mark.
-    pub const ALL: [Self; 1] = [Self::DeclinedBySparr];
+    pub const ALL: [Self; 2] = [Self::DeclinedBySparr, Self::DeclinedFinal];
 }
 
 /// One reading that a rule asks for.

@@ -42,8 +42,9 @@ impl Marks {
         self.0 & 1 << mark as u8 != 0
     }
 
-    const fn set(&mut self, mark: Mark) {
-        self.0 |= 1 << mark as u8;
+    const fn set(&mut self, mark: Mark, holds: bool) {
+        let bit = 1 << mark as u8;
+        self.0 = if holds { self.0 | bit } else { self.0 & !bit };
     }
 }
 
@@ -256,16 +257,17 @@ impl Record {
         Reading::Exact(if paused { 0 } else { at.ms_since(self.first).clamp(0, span_ms) })
     }
 
-    /// Notes what became known of an event. It is told apart by its time and id; among the panes, the one that covers its
+    /// Notes what became known of an event, or that it does not hold any more. Called once for each change. It is told apart by its time and id; among the panes, the one that covers its
     /// time takes the mark, so that a window never holds fewer marks than there were.
-    pub(super) fn mark(&mut self, time: Timestamp, id: u32, mark: Mark) {
+    pub(super) fn mark(&mut self, time: Timestamp, id: u32, mark: Mark, holds: bool) {
         let known = self.events.iter_mut().rev().find(|event| event.time == time && event.id == id);
         match known {
-            Some(event) => event.marks.set(mark),
+            Some(event) => event.marks.set(mark, holds),
             None => {
                 if let Some(pane) = self.panes.iter_mut().find(|pane| pane.first <= time && time <= pane.last)
                 {
-                    pane.marked[mark as usize] = pane.marked[mark as usize].saturating_add(1);
+                    let marked = &mut pane.marked[mark as usize];
+                    *marked = if holds { marked.saturating_add(1) } else { marked.saturating_sub(1) };
                 }
             }
         }

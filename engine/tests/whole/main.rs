@@ -1,5 +1,6 @@
 //! Tests of the whole, in one binary: real engines in processes of their own, and the repository itself.
 
+mod aftermath;
 mod audit;
 mod backtest;
 mod certificates;

@@ -91,6 +91,7 @@ pub(super) fn write(operation: &Operation, out: &mut Vec<u8>) {
         | Operation::Member(_)
         | Operation::Exemption(_)
         | Operation::Rules(_)
+        | Operation::Recall(_)
         | Operation::ReasonName { .. } => {}
     }
 }

@@ -10,6 +10,7 @@ mod exemptions;
 mod flags;
 mod indicators;
 mod members;
+mod recall;
 mod request;
 mod rules;
 #[cfg(test)]
@@ -25,15 +26,18 @@ pub(crate) use indicators::layouts as indicator_layouts;
 #[cfg(test)]
 pub(crate) use members::layouts as member_layouts;
 #[cfg(test)]
+pub(crate) use recall::LAYOUT as RECALL_LAYOUT;
+#[cfg(test)]
 pub(crate) use request::layouts as request_layouts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{ExchangeAnswer, Said};
+pub use answer::{BlastEntry, ExchangeAnswer, Said};
 pub use entries::{FlagEntry, IndicatorEntry, Look};
 pub use exemptions::{ExemptionEntry, ExemptionOperation};
 pub use indicators::IndicatorOperation;
 pub use members::MemberOperation;
+pub use recall::{RecallEntry, RecallOperation, ShortAnswer};
 pub use request::{ExchangeRequest, Operation, SubjectText};
 pub use rules::RulesOperation;
 
@@ -82,6 +86,12 @@ codes! {
         /// One rule, or all of them.
         RuleKill = 51 "rule_kill",
         RuleRevive = 52 "rule_revive",
+        /// What the rule files, if they were loaded now, would have changed among recent requests.
+        RulesPlan = 53 "rules_plan",
+        /// Requests that would be answered otherwise now.
+        RecallList = 56 "recall_list",
+        /// The same, and each other one as it is found.
+        RecallWatch = 57 "recall_watch",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
     }
@@ -190,6 +200,8 @@ codes! {
         AlreadySo = 49 "already_so",
         /// The engine could not keep it on its disk: nothing was changed.
         NotKept = 50 "not_kept",
+        /// The rule set would change more answers than the configuration allows without a word: say that it is meant.
+        AcceptNeeded = 51 "accept_needed",
     }
 
     /// Where a flag stands.

@@ -2,8 +2,8 @@
 
 use super::flags::{self, LiftWire};
 use super::{
-    ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RulesOperation,
-    TermsWire, zero,
+    ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RecallOperation,
+    RulesOperation, TermsWire, zero,
 };
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
@@ -134,6 +134,8 @@ pub enum Operation {
     Exemption(ExemptionOperation),
     /// Something about the engine's rule sets.
     Rules(RulesOperation),
+    /// Requests that would be answered otherwise now.
+    Recall(RecallOperation),
     /// The name of a reason code.
     ReasonName {
         /// The code.
@@ -186,6 +188,7 @@ impl Operation {
             Self::Member(operation) => operation.kind(),
             Self::Exemption(operation) => operation.kind(),
             Self::Rules(operation) => operation.kind(),
+            Self::Recall(operation) => operation.kind(),
             Self::ReasonName { .. } => OperationKind::ReasonName,
         }
     }
@@ -248,6 +251,7 @@ impl ExchangeRequest {
                 Operation::Member(operation) => operation.write(out),
                 Operation::Exemption(operation) => operation.write(out),
                 Operation::Rules(operation) => operation.write(out),
+                Operation::Recall(operation) => operation.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
             }
         })
@@ -323,7 +327,11 @@ impl ExchangeRequest {
             | OperationKind::ExemptList => {
                 (Operation::Exemption(ExemptionOperation::read(kind, rest)?), &[][..])
             }
+            OperationKind::RecallList | OperationKind::RecallWatch => {
+                (Operation::Recall(RecallOperation::read(kind, rest)?), &[][..])
+            }
             OperationKind::RulesReload
+            | OperationKind::RulesPlan
             | OperationKind::RulesApprove
             | OperationKind::RulesRollback
             | OperationKind::RuleKill

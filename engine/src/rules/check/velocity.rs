@@ -31,10 +31,11 @@ const KEYS_OF_FIELDS: &[(&str, KeyName)] = &[
     ("person", KeyName::Subject),
 ];
 
-const NOT_YET: [&str; 1] = ["declined_final"];
+/// Measures that are written without parentheses.
+const MEASURES: [&str; 6] = ["count", "sum", "max", "declined", "declined_by_sparr", "declined_final"];
 
 /// What can be read, as help says it.
-const THERE_IS: &str = "there is .count, .sum, .max, .declined and .distinct(key)";
+const THERE_IS: &str = "there is .count, .sum, .max, .declined, .declined_final and .distinct(key)";
 
 /// A key as examples write it: `card`, or `[card, merchant]`.
 pub(in crate::rules) fn parse_key(text: &str) -> Option<KeyExpr> {
@@ -88,20 +89,19 @@ impl Checker<'_> {
             "max" => (Measure::Max, NumberKind::Money),
             // The long name says whose decline it is, where it stands beside the issuer's.
             "declined" | "declined_by_sparr" => (Measure::Marked(Mark::DeclinedBySparr), NumberKind::Plain),
+            "declined_final" => (Measure::Marked(Mark::DeclinedFinal), NumberKind::Plain),
             "distinct" => {
                 let message = "`.distinct` says of which key: `.distinct(terminal)`";
                 self.say(self.fault(DiagnosticCode::Argument, member.at, message));
                 return None;
             }
-            name if NOT_YET.contains(&name) => {
-                let message = format!("`.{name}` is not in this version");
-                self.say(self.fault(DiagnosticCode::NotYet, member.at, message).help(THERE_IS));
-                return None;
-            }
             name => {
                 let message = format!("a window has no `.{name}`");
                 let diagnostic = self.fault(DiagnosticCode::UnknownFunction, member.at, message);
-                let near = nearest(name, ["count", "sum", "max", "declined", "distinct"].into_iter());
+                let near = nearest(
+                    name,
+                    ["count", "sum", "max", "declined", "declined_final", "distinct"].into_iter(),
+                );
                 self.say(match near {
                     Some(_) => diagnostic.did_you_mean(near),
                     None => diagnostic.help(THERE_IS),
@@ -153,10 +153,7 @@ impl Checker<'_> {
     /// `velocity(…).count()` and its like.
     pub(super) fn say_member_called(&mut self, member: &Word) -> Option<Typed> {
         let name = member.text.as_str();
-        let diagnostic = if NOT_YET.contains(&name) {
-            let message = format!("`.{name}` is not in this version");
-            self.fault(DiagnosticCode::NotYet, member.at, message).help(THERE_IS)
-        } else if matches!(name, "count" | "sum" | "max" | "declined" | "declined_by_sparr") {
+        let diagnostic = if MEASURES.contains(&name) {
             let message = format!("`.{name}` is written without parentheses");
             self.fault(DiagnosticCode::Argument, member.at, message)
         } else {
@@ -170,8 +167,7 @@ impl Checker<'_> {
     /// `velocity(…)` alone.
     pub(super) fn say_no_measure(&mut self, word: &Word, arguments: &[Expr], at: Place) -> Option<Typed> {
         self.velocity_key(word, arguments);
-        let message =
-            "say what is read of the window: `.count`, `.sum`, `.max`, `.declined` or `.distinct(key)`";
+        let message = "say what is read of the window: `.count`, `.sum`, `.max`, `.declined`, `.declined_final` or `.distinct(key)`";
         self.say(self.fault(DiagnosticCode::Argument, at, message));
         None
     }
