@@ -204,7 +204,7 @@ pub fn closures(forms: &[Form], reading: impl Fn(&str, &str) -> Option<ReadingIn
                 Box::new(move |facts| {
                     index.is_some_and(|index| match facts.reading(index) {
                         Reading::Exact(value) | Reading::Capped(value) => value > count,
-                        Reading::Absent => false,
+                        Reading::Absent | Reading::Unknown => false,
                     })
                 })
             }

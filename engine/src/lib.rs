@@ -58,6 +58,7 @@
 //! assert_eq!(outcomes, [Outcome::Approve, Outcome::Decline]);
 //! ```
 
+pub mod aftermath;
 pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
@@ -78,6 +79,7 @@ pub mod members;
 pub mod metrics;
 pub(crate) mod pack;
 pub mod policy;
+pub mod recent;
 pub mod replication;
 pub mod request;
 pub mod rights;

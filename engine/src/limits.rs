@@ -24,6 +24,12 @@ pub const READINGS_MAX: usize = 256;
 /// Live velocity keys by default. A key with a few events takes about 400 bytes.
 pub const VELOCITY_KEYS_MAX: usize = 4_000_000;
 
+/// How long a request is kept to be looked at again, ms.
+pub const RECENT_MS_MAX: i64 = 3_600_000;
+
+/// Requests that are kept to be looked at again, by default. One takes about 800 bytes.
+pub const RECENT_REQUESTS_MAX: usize = 100_000;
+
 /// Longest expression of a rule, bytes.
 pub const EXPRESSION_BYTES_MAX: usize = 8_192;
 

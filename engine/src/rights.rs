@@ -13,18 +13,26 @@ pub enum Right {
     Screen,
     /// Carry out an operation of the exchange.
     Exchange(OperationKind),
+    /// Tell what became of a payment.
+    FinalResult,
+    /// Tell what a payment turned out to be.
+    Label,
 }
 
 impl Right {
     /// Every right, in order.
     pub fn all() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::Screen).chain(OperationKind::ALL.iter().copied().map(Self::Exchange))
+        [Self::Screen, Self::FinalResult, Self::Label]
+            .into_iter()
+            .chain(OperationKind::ALL.iter().copied().map(Self::Exchange))
     }
 
     /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Screen => "screen",
+            Self::FinalResult => "final_result",
+            Self::Label => "label",
             Self::Exchange(operation) => operation.name(),
         }
     }
@@ -72,6 +80,9 @@ const fn lines(right: Right) -> &'static [Line] {
     match right {
         // A gateway answers machines. Whoever raises or lifts a flag has spoken with the person.
         Right::Screen => &[(SCREENERS, Role::Gateway, Reach::Own)],
+        // The same machines know what became of it. Whoever investigates knows what it was.
+        Right::FinalResult => &[(SCREENERS, Role::Gateway, Reach::Own)],
+        Right::Label => &[(SCREENERS, Role::Gateway, Reach::Own), (SCREENERS, Role::Risk, Reach::Own)],
         Right::Exchange(operation) => match operation {
             OperationKind::FlagRaise
             | OperationKind::FlagPlan
@@ -121,6 +132,7 @@ const fn lines(right: Right) -> &'static [Line] {
             | OperationKind::ExemptEnd
             | OperationKind::ExemptList
             | OperationKind::RulesReload
+            | OperationKind::RulesPlan
             | OperationKind::RulesApprove
             | OperationKind::RulesRollback
             | OperationKind::RuleKill
@@ -131,6 +143,12 @@ const fn lines(right: Right) -> &'static [Line] {
                 (EVERYBODY, Role::Operator, Reach::All),
                 (CENTRE, Role::Centre, Reach::All),
                 (POLICE, Role::Police, Reach::All),
+            ],
+            // Whoever can stop a shipment. It names the member's own payments and nobody.
+            OperationKind::RecallList | OperationKind::RecallWatch => &[
+                (SCREENERS, Role::Gateway, Reach::Own),
+                (SCREENERS, Role::Risk, Reach::Own),
+                (SCREENERS, Role::Operator, Reach::Own),
             ],
             OperationKind::ReasonName => &[
                 (EVERYBODY, Role::Gateway, Reach::All),
@@ -234,15 +252,27 @@ mod tests {
                                 | OperationKind::ExemptEnd
                                 | OperationKind::ExemptList
                                 | OperationKind::RulesReload
+                                | OperationKind::RulesPlan
                                 | OperationKind::RulesApprove
                                 | OperationKind::RulesRollback
                                 | OperationKind::RuleKill
                                 | OperationKind::RuleRevive
                         )
                     );
+                    let of_own_payments: Option<&[Role]> = match right {
+                        Right::FinalResult => Some(&[Role::Gateway]),
+                        Right::Label => Some(&[Role::Gateway, Role::Risk]),
+                        Right::Exchange(OperationKind::RecallList | OperationKind::RecallWatch) => {
+                            Some(&[Role::Gateway, Role::Risk, Role::Operator])
+                        }
+                        Right::Screen | Right::Exchange(_) => None,
+                    };
                     if own_rules {
                         let risk = role == Role::Risk && SCREENERS.contains(&kind);
                         assert_eq!(reach, if risk { Reach::Own } else { Reach::Nobody }, "{where_}");
+                    } else if let Some(roles) = of_own_payments {
+                        let may = roles.contains(&role) && SCREENERS.contains(&kind);
+                        assert_eq!(reach, if may { Reach::Own } else { Reach::Nobody }, "{where_}");
                     } else if kind == MemberKind::Merchant && !matches!(role, Role::Gateway | Role::Operator)
                     {
                         let name = right == Right::Exchange(OperationKind::ReasonName);

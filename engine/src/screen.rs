@@ -12,11 +12,13 @@ use crate::request::{KeyName, Request};
 use crate::rules::Hits;
 use crate::state::{ActiveRules, Moment, State};
 use crate::velocity::Reading;
+use crate::velocity::spec::Mark;
+use sparr_protocol::codes::Outcome;
 use sparr_protocol::exchange::{Look, LookedBy};
 use sparr_protocol::field::Field;
 use sparr_protocol::ids::{Pseudonym, RequestId};
 use sparr_protocol::response::{
-    AuthorisationResponse, Checked, Decided, Degraded, NotScreened, ReasonCode, Why,
+    AuthorisationResponse, Checked, Decided, Degraded, Natural, NotScreened, ReasonCode, Why,
 };
 use sparr_protocol::time::Timestamp;
 use sparr_protocol::view::RequestView;
@@ -25,17 +27,28 @@ use std::hash::{BuildHasher as _, Hasher as _};
 /// What a screening needs beside the state, reused from request to request so that it allocates nothing.
 #[derive(Default)]
 pub struct Scratch {
-    readings: Vec<Reading>,
-    hits: Hits,
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) folding: Folding,
+}
+
+/// What rules are evaluated and folded in.
+#[derive(Default)]
+pub(crate) struct Folding {
+    pub(crate) hits: Hits,
     ranked: Vec<(u16, ReasonCode)>,
     /// Places of rules that are silent for the request.
     silent: Vec<usize>,
 }
 
 impl Scratch {
+    /// What the last screened request read of windows, by place in the plan of its rule set.
+    pub fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
     /// The rules that the last screened request hit, for counting.
     pub fn hits(&self) -> &Hits {
-        &self.hits
+        &self.folding.hits
     }
 }
 
@@ -118,7 +131,8 @@ pub fn screen(
     scratch: &mut Scratch,
     observer: &mut impl StageObserver,
 ) -> AuthorisationResponse {
-    scratch.hits.clear();
+    scratch.folding.hits.clear();
+    scratch.readings.clear();
     let staleness_ms = state.staleness_ms(asked.moment);
     let unanswered = |id: RequestId, not_screened: NotScreened| AuthorisationResponse {
         request_id: id,
@@ -164,7 +178,6 @@ pub fn screen(
         zone: rules.set.zone(),
         began: state.began(),
     };
-    scratch.readings.clear();
     scratch.readings.resize(wanted.plan.readings(), Reading::Absent);
     let facts = Facts::gather(
         &request,
@@ -177,21 +190,14 @@ pub fn screen(
     );
     observer.ended(Stage::Gather);
 
-    rules.set.evaluate(&facts, now, &mut scratch.hits);
+    rules.set.evaluate(&facts, now, &mut scratch.folding.hits);
     observer.ended(Stage::Evaluate);
 
     let of_this_payment = authentication_is_of_this_payment(&request, asked.caller, state);
     let floor = Floor::of(&facts, now, state.policy.verify_unavailable, of_this_payment);
-    let Scratch { hits, ranked, silent, .. } = scratch;
-    find_silent(&facts, rules, hits, now, state, silent);
-    let decided = decision::fold_exempted(&rules.set, hits, floor, silent, ranked);
-    let natural = decided.ok().and_then(|(_, natural)| natural);
-    let mut degraded = facts.degraded;
+    let Folded { decided, natural, mut degraded } =
+        fold(&facts, rules, floor, now, state, &mut scratch.folding);
     degraded.insert(exchanged::degraded(staleness_ms));
-    if natural.is_some() {
-        degraded.insert(Degraded::EXEMPTED);
-    }
-    let decided: Result<Decided, Why> = decided.map(|(decided, _)| decided);
     let response = AuthorisationResponse {
         answer: decided.map_err(NotScreened::from),
         degraded,
@@ -199,12 +205,43 @@ pub fn screen(
         checked: facts.checked,
         ..unanswered(id, Why::RuleError.into())
     };
+    if response.answer.is_ok_and(|decided| decided.outcome == Outcome::Decline) {
+        facts.mark(&state.stores, Mark::DeclinedBySparr);
+    }
     if let Some(person) = facts.flagged {
         note_look(person, &response, now, state);
     }
     admitted.answered(response);
     observer.ended(Stage::Decide);
     response
+}
+
+/// What evaluated rules come to.
+pub(crate) struct Folded {
+    pub(crate) decided: Result<Decided, Why>,
+    /// What would have been decided without exemptions, where that is something else.
+    pub(crate) natural: Option<Natural>,
+    pub(crate) degraded: Degraded,
+}
+
+/// Folds the rules that hit, without those that are silent for this request, with the floor.
+pub(crate) fn fold(
+    facts: &Facts<'_>,
+    rules: &ActiveRules,
+    floor: Floor,
+    now: Timestamp,
+    state: &State,
+    folding: &mut Folding,
+) -> Folded {
+    let Folding { hits, ranked, silent } = folding;
+    find_silent(facts, rules, hits, now, state, silent);
+    let decided = decision::fold_exempted(&rules.set, hits, floor, silent, ranked);
+    let natural = decided.ok().and_then(|(_, natural)| natural);
+    let mut degraded = facts.degraded;
+    if natural.is_some() {
+        degraded.insert(Degraded::EXEMPTED);
+    }
+    Folded { decided: decided.map(|(decided, _)| decided), natural, degraded }
 }
 
 /// Finds the rules among those that hit or failed which exemptions silence for this request.

@@ -5,6 +5,7 @@ mod apply;
 
 pub use apply::ApplyError;
 
+use crate::aftermath::{AFTERMATH_MAX, Aftermath};
 use crate::distinct::Distinct;
 use crate::exchanged::Exchanged;
 use crate::exemptions::Exemptions;
@@ -14,9 +15,10 @@ use crate::ids::Ids;
 use crate::indicators::IndicatorSet;
 use crate::members::Members;
 use crate::policy::Policy;
+use crate::recent::{Recent, Touched};
 use crate::request::{Keyring, LivePseudonyms};
 use crate::rules::RuleSet;
-use crate::velocity::Velocity;
+use crate::velocity::{Observed, Velocity};
 use arc_swap::{ArcSwapOption, Guard};
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::Position;
@@ -98,7 +100,7 @@ pub struct ActiveRules {
     /// The rules.
     pub set: RuleSet,
     /// By key of the set's plan.
-    pub observed_since: Vec<Timestamp>,
+    pub observed_since: Vec<Observed>,
 }
 
 /// A rule set that no longer decides.
@@ -137,6 +139,12 @@ pub struct State {
     looks_known_since: OnceLock<Timestamp>,
     /// How many different people were screened today.
     pub screened_people: Distinct,
+    /// The requests of the last hour.
+    pub recent: Recent,
+    /// What became of payments.
+    pub aftermath: Aftermath,
+    /// Records that recent requests were not yet looked through for.
+    pub touched: Touched,
     clock: EngineClock,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
@@ -195,6 +203,9 @@ impl State {
             honey_touched: AtomicU64::new(0),
             looks_known_since: OnceLock::new(),
             screened_people: Distinct::default(),
+            recent: Recent::default(),
+            aftermath: Aftermath::new(AFTERMATH_MAX),
+            touched: Touched::default(),
             clock: config.clock,
             rules: ArcSwapOption::empty(),
             engine: config.engine,
@@ -220,7 +231,7 @@ impl State {
             .keys()
             .iter()
             .map(|wanted| {
-                let Some(active) = before.as_ref() else { return Timestamp::MIN };
+                let Some(active) = before.as_ref() else { return Observed::since(Timestamp::MIN) };
                 let known = active.set.plan().keys().iter().zip(&active.observed_since);
                 known
                     .filter(|(plan, _)| {
@@ -228,10 +239,9 @@ impl State {
                             && plan.tags == wanted.tags
                             && plan.kinds.includes(wanted.kinds)
                     })
-                    // What was kept reaches back as far as the old set needed it.
-                    .map(|(plan, since)| (*since).max(now.saturating_add_ms(-plan.horizon_ms)))
+                    .map(|(plan, since)| since.carried(plan, wanted, now))
                     .next()
-                    .unwrap_or(now)
+                    .unwrap_or(Observed::since(now))
             })
             .collect();
         drop(before);
@@ -305,6 +315,9 @@ impl State {
             honey_touched: _,
             looks_known_since: _,
             screened_people: _,
+            recent: _,
+            aftermath: _,
+            touched: _,
             clock: _,
             rules: _,
             engine: _,

@@ -64,6 +64,34 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// A file that is read from its beginning, and how far that has come.
+pub struct Opened {
+    /// What is in it.
+    pub unpacked: Box<dyn Read>,
+    /// Bytes of the file as it lies there.
+    pub bytes: u64,
+    /// Bytes of it that were read.
+    pub bytes_read: Arc<AtomicU64>,
+}
+
+/// Opens a file, packed or not.
+pub fn open_packed(file: &Path) -> std::io::Result<Opened> {
+    let inner = File::open(file)?;
+    let bytes = inner.metadata()?.len();
+    let bytes_read = Arc::new(AtomicU64::new(0));
+    let unpacked = unpacked(file, Counted { inner, count: bytes_read.clone() })?;
+    Ok(Opened { unpacked, bytes, bytes_read })
+}
+
+/// Unpacks what a file's name says is packed: `.zst` and `.gz`.
+pub fn unpacked(file: &Path, packed: impl Read + 'static) -> std::io::Result<Box<dyn Read>> {
+    Ok(match file.extension().and_then(|extension| extension.to_str()) {
+        Some("zst") => Box::new(zstd::Decoder::new(packed)?),
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(packed))),
+        Some(_) | None => Box::new(packed),
+    })
+}
+
 impl Rows {
     /// Opens a file and a map.
     pub fn open(file: &Path, map: &Path, clock: RowClock) -> Result<Self, CannotOpen> {
@@ -92,15 +120,7 @@ impl Rows {
 
     fn open_with(file: &Path, map_text: &str, clock: RowClock) -> Result<Self, Problem> {
         let in_file = |error: &dyn std::fmt::Display| Problem::File(named(file, error));
-        let opened = File::open(file).map_err(|error| in_file(&error))?;
-        let bytes = opened.metadata().map_err(|error| in_file(&error))?.len();
-        let bytes_read = Arc::new(AtomicU64::new(0));
-        let counted = Counted { inner: opened, count: bytes_read.clone() };
-        let unpacked: Box<dyn Read> = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("zst") => Box::new(zstd::Decoder::new(counted).map_err(|error| in_file(&error))?),
-            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(counted))),
-            Some(_) | None => Box::new(counted),
-        };
+        let Opened { unpacked, bytes, bytes_read } = open_packed(file).map_err(|error| in_file(&error))?;
         let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 20).from_reader(unpacked);
         let header = reader.headers().map_err(|error| in_file(&error))?.clone();
         let parsed = ColumnMap::parse(map_text, &header).map_err(Problem::Map)?;

@@ -28,9 +28,9 @@ codes! {
     MessageKind {
         /// An authorisation request.
         Screen = 1 "screen",
-        /// What became of a payment. Reserved: this version refuses it as unsupported.
+        /// What became of a payment, told within seconds.
         FinalResult = 2 "final_result",
-        /// What a payment turned out to be. Reserved: this version refuses it as unsupported.
+        /// What a payment turned out to be, told within weeks.
         Label = 3 "label",
         /// An operation of the exchange: raise, lift, status, list.
         Exchange = 4 "exchange",

@@ -37,6 +37,7 @@
 //! ```
 
 pub mod account;
+pub mod aftermath;
 pub mod card;
 #[cfg(feature = "client")]
 pub mod client;

@@ -97,6 +97,15 @@ macro_rules! view {
                 }
             )*
 
+            /// The message with some of its texts replaced: `replace` gives the new text, or `None` where it stays.
+            pub fn rewritten(&self, replace: impl Fn(Field, &'a str) -> Option<String>) -> Vec<u8> {
+                let mut out = self.message[..codec::size::<RequestHead>()].to_vec();
+                $(if let Some(text) = self.texts.$t {
+                    codec::write_text(replace(Field::$tv, text).as_deref().unwrap_or(text), &mut out);
+                })*
+                out
+            }
+
             /// Checks that every present scalar is a value and every absent one is zero.
             fn check_scalars(head: &ArchivedRequestHead) -> Result<(), RequestError> {
                 let presence = head.presence.to_native();
@@ -140,6 +149,15 @@ impl<'a> RequestView<'a> {
     /// Views a message of kind [`Screen`](crate::frame::MessageKind::Screen) and checks all of it but the
     /// identities, whose century needs a calendar.
     pub fn parse(message: &'a [u8]) -> Result<Self, RequestError> {
+        let view = Self::parse_rewritten(message)?;
+        view.check_forms()?;
+        view.check_no_card_number()?;
+        Ok(view)
+    }
+
+    /// Views a message that was checked before and then [`rewritten`](Self::rewritten): its texts need not have the form
+    /// of their kind any more.
+    pub fn parse_rewritten(message: &'a [u8]) -> Result<Self, RequestError> {
         let (head, rest) = codec::read::<RequestHead>(message)?;
         let presence = head.presence.to_native();
         if presence & !KNOWN_PRESENCE != 0 || head.reserved != [0; 10] {
@@ -156,10 +174,7 @@ impl<'a> RequestView<'a> {
         if !rest.is_empty() {
             return Err(RequestError::TrailingBytes(rest.len()));
         }
-        let view = Self { head, texts, message };
-        view.check_forms()?;
-        view.check_no_card_number()?;
-        Ok(view)
+        Ok(Self { head, texts, message })
     }
 
     /// Values whose kind has one form.

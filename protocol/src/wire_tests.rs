@@ -2,6 +2,7 @@
 //!
 //! `SPARR_BLESS=1 cargo test -p sparr-protocol` writes them anew; a golden file that changes is a new wire version.
 
+use crate::aftermath::{self, Final, LabelClass};
 use crate::codes::*;
 use crate::exchange::{
     self, ExchangeAnswer, ExchangeRequest, LookedBy, Operation, OperationKind, PlannedChange, Refusal, Said,
@@ -100,7 +101,8 @@ fn sections() -> Vec<(&'static str, String)> {
         "`grade`" Grade, "`attested`" Attestation, "`standing` of an indicator" IndicatorStanding,
         "kind of member" MemberKind, "`standing` of a member" MemberStanding, "plan" PlannedChange,
         "`by` of a look" LookedBy, "key of an exemption" ExemptionKey,
-        "`standing` of an exemption" ExemptionStanding,
+        "`standing` of an exemption" ExemptionStanding, "`result` of a final result" Final,
+        "`class` of a label" LabelClass,
     );
     let mut kinds = String::from("| number | message |\n|---|---|\n");
     for kind in MessageKind::ALL {
@@ -153,6 +155,8 @@ fn sections() -> Vec<(&'static str, String)> {
         ("checked", format!("{}\n", checked.join(" · "))),
         ("exchange-request-head", layout(exchange::request_layouts::HEAD)),
         ("exchange-terms", layout(exchange::request_layouts::TERMS)),
+        ("final-result", layout(aftermath::LAYOUTS[0].1)),
+        ("label", layout(aftermath::LAYOUTS[1].1)),
         ("exchange-subject", layout(exchange::request_layouts::SUBJECT)),
         ("exchange-lift", layout(exchange::request_layouts::LIFT)),
         ("exchange-flag-change", layout(exchange::flag_layouts::CHANGE)),
@@ -161,6 +165,8 @@ fn sections() -> Vec<(&'static str, String)> {
         ("exchange-member-change", layout(exchange::member_layouts::CHANGE)),
         ("exchange-exempt-add", layout(exchange::exemption_layouts::ADD)),
         ("exchange-exemption", layout(exchange::exemption_layouts::ENTRY)),
+        ("exchange-recall", layout(exchange::RECALL_LAYOUT)),
+        ("exchange-blast", layout(exchange::answer_layouts::BLAST)),
         ("exchange-answer-head", layout(exchange::answer_layouts::HEAD)),
         ("exchange-durable", layout(exchange::answer_layouts::DURABLE)),
         ("exchange-flag", layout(exchange::entry_layouts::FLAG)),

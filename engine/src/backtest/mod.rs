@@ -5,15 +5,19 @@ mod findings;
 pub use findings::{Changes, Findings, Money, RuleFindings};
 
 use crate::decision::VerifyUnavailable;
+use crate::facts::windows;
 use crate::ids::CallerNo;
 use crate::policy::{Policy, Required, StaleAfter};
-use crate::request::{Keyring, NetworkKey};
+use crate::request::{KeyName, Keyring, NetworkKey, Request};
 use crate::rules::RuleSet;
 use crate::screen::{Asked, Scratch, Stopped, Unobserved, screen};
 use crate::state::{EngineClock, Moment, State, StateConfig};
-use sparr_protocol::ids::MemberName;
+use crate::velocity::spec::Mark;
+use sparr_protocol::ids::{MemberName, RequestId};
 use sparr_protocol::response::AuthorisationResponse;
 use sparr_protocol::time::Timestamp;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 /// What is known about a recorded request besides itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,10 @@ pub struct Backtest {
     state: State,
     scratch: Scratch,
     findings: Findings,
+    /// Requests that the issuer will have declined, and when.
+    declined: HashMap<RequestId, Timestamp>,
+    /// Those of them that were screened and are not declined yet, by time.
+    due: BinaryHeap<Reverse<(Timestamp, Vec<u8>)>>,
 }
 
 /// Ids that are kept: a recorded file repeats none, so few are enough.
@@ -62,17 +70,48 @@ impl Backtest {
             Moment { now: Timestamp::from_ms(0), today: Timestamp::from_ms(0).date(), steady_ms: 0 },
         );
         state.set_ready(true);
-        Self { state, scratch: Scratch::default(), findings }
+        Self {
+            state,
+            scratch: Scratch::default(),
+            findings,
+            declined: HashMap::new(),
+            due: BinaryHeap::new(),
+        }
+    }
+
+    /// Says which requests the issuer declined, and when that was: windows see it from then on.
+    pub fn will_be_declined(&mut self, declined: HashMap<RequestId, Timestamp>) {
+        self.declined = declined;
+    }
+
+    /// Notes the declines that were known by a time.
+    fn note_declines(&mut self, now: Timestamp) {
+        while self.due.peek().is_some_and(|Reverse((time, _))| *time <= now) {
+            let Some(Reverse((_, message))) = self.due.pop() else { return };
+            let rules = self.state.rules();
+            let keyring = &self.state.keyring;
+            if let (Ok(request), Some(active)) =
+                (Request::parse(&message, keyring, now.date(), now), rules.as_ref())
+            {
+                let key = |name: KeyName| request.key(name, keyring);
+                let mark = (Mark::DeclinedFinal, true);
+                windows::mark_request(&request, key, active.set.plan(), &self.state.stores, mark);
+            }
+        }
     }
 
     /// Screens one message and counts what came of it. Requests must come in the order in which they happened.
     pub fn screen(&mut self, message: &[u8], recorded: Recorded) -> AuthorisationResponse {
+        self.note_declines(recorded.time);
         let moment = Moment { now: recorded.time, today: recorded.time.date(), steady_ms: 0 };
         let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
         let rules = self.state.rules();
         let response =
             screen(message, asked, &self.state, rules.as_deref(), &mut self.scratch, &mut Unobserved);
         let hits = self.scratch.hits();
+        if let Some(time) = self.declined.get(&response.request_id) {
+            self.due.push(Reverse((*time, message.to_vec())));
+        }
         self.findings.add(&response.answer, &hits.enforced, &hits.shadow, recorded);
         response
     }

@@ -175,6 +175,9 @@ pub(super) fn why(refusal: Refusal) -> &'static str {
         Refusal::OtherSetStaged => "another rule set waits than this one; see `sparr rules history`",
         Refusal::NoSuchRuleSet => "no such rule set decided before, or its copy is not whole",
         Refusal::RulesRefused => "the rule files have errors and nothing was changed; see `sparr check`",
+        Refusal::AcceptNeeded => {
+            "the set would change more answers than the configuration allows; see `sparr backtest --live`, and --accept"
+        }
         Refusal::NotKept => "the engine could not keep it on its disk, and nothing was changed",
         Refusal::OwnEvidenceNeeded => "a confirmation needs evidence of its own",
         _ => "",

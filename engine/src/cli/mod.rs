@@ -1,5 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 findings or a refusal, 2 could not run.
 
+mod aftermath;
+mod aftermath_rows;
 mod audit;
 mod backtest;
 mod bulk;
@@ -19,6 +21,7 @@ mod indicator_show;
 mod journal;
 mod keys;
 mod member;
+mod recall;
 mod rules;
 mod schema;
 mod screen;
@@ -68,6 +71,19 @@ enum Command {
     Exchange(exchange_status::ExchangeCommand),
     /// Print the public half of an engine's signing key, and the fingerprint of its network key
     Keys(keys::KeysArgs),
+    /// Tell what became of payments: authorised, declined by the issuer, reversed
+    #[command(after_help = "Example:
+  sparr result results.ndjson
+with lines such as {\"request_id\": 32 hexadecimal digits, \"final\": \"declined\", \"response_code\": \"51\", \"time\": RFC 3339 or ms}")]
+    Result(aftermath::AftermathArgs),
+    /// Tell what payments turned out to be: fraud of some kind, or genuine
+    #[command(after_help = "Example:
+  sparr label labels.csv --map labels.toml
+with the fields payment_id, class (unauthorised, takeover, scam, mule, first_party, genuine), known_at, and where known
+chargeback_code and amount_minor")]
+    Label(aftermath::AftermathArgs),
+    /// List requests of the last hour that would be answered otherwise now
+    Recall(recall::RecallArgs),
     /// Check rule files without running them
     Check(check::CheckArgs),
     /// Run rule files over recorded requests
@@ -137,6 +153,9 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Exchange(command) => exchange_status::run(&command),
         Command::Keys(args) => keys::run(&args),
+        Command::Result(args) => aftermath::results(&args),
+        Command::Label(args) => aftermath::labels(&args),
+        Command::Recall(args) => recall::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Backtest(args) => backtest::run(&args),
         Command::Test(args) => test::run(&args),

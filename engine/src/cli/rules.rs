@@ -42,6 +42,9 @@ pub(crate) struct AdminArgs {
 
 #[derive(Args)]
 pub(crate) struct ReloadArgs {
+    /// The set may change more answers than the configuration allows without a word: see `sparr backtest --live`
+    #[arg(long)]
+    accept: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -91,7 +94,7 @@ fn rule(text: &str) -> Option<String> {
 pub(crate) fn run(command: RulesCommand) -> Outcome {
     let (operation, common) = match command {
         RulesCommand::History(at) => return history(&at),
-        RulesCommand::Reload(args) => (RulesOperation::Reload, args.common),
+        RulesCommand::Reload(args) => (RulesOperation::Reload { accept: args.accept }, args.common),
         RulesCommand::Approve(args) => (RulesOperation::Approve(args.digest), args.common),
         RulesCommand::Rollback(args) => (RulesOperation::Rollback(args.digest), args.common),
         RulesCommand::Kill(RuleArgs { rule, common, .. }) => {

@@ -184,6 +184,7 @@ fn request(_: &mut SchemaGenerator) -> Schema {
         .map(|name| (name, any.clone()))
         .collect();
     properties.insert("velocity".to_owned(), json!({ "type": "object" }));
+    properties.insert("first_seen".to_owned(), json!({ "type": "object" }));
     properties.insert("indicator".to_owned(), json!({ "type": "object" }));
     properties.insert("flag".to_owned(), json!({ "enum": ["verify", "deny"] }));
     json_schema!({ "type": ["object", "null"], "properties": properties, "additionalProperties": false })

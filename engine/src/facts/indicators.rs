@@ -2,7 +2,7 @@
 
 use super::Stores;
 use crate::indicators::{Evidence, IndicatorSet};
-use crate::request::{Keyring, LivePseudonyms, Request, ValueKind};
+use crate::request::{About, Keyring, Request};
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::indicator::{ClassName, Grade, IndicatorKind};
 use sparr_protocol::time::Timestamp;
@@ -69,6 +69,26 @@ impl Slot {
     /// The slot of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(slot, _)| *slot)
+    }
+
+    /// Which value it is.
+    const fn about(self) -> About {
+        match self {
+            Self::Subject => About::Subject,
+            Self::PayeeSubject => About::PayeeSubject,
+            Self::Account => About::Account,
+            Self::Payee => About::Payee,
+            Self::Email => About::Email,
+            Self::EmailDomain => About::EmailDomain,
+            Self::Phone => About::Phone,
+            Self::Ip => About::Ip,
+            Self::Domain => About::Domain,
+            Self::Device => About::Device,
+            Self::Card => About::Card,
+            Self::Par => About::Par,
+            Self::PanDigest => About::PanDigest,
+            Self::MerchantOrg => About::MerchantOrg,
+        }
     }
 
     /// What kind of indicator it is met by.
@@ -152,7 +172,7 @@ impl<'a> Looked<'a> {
             return None;
         }
         let Some((store, member, now)) = self.store else { return Some(nothing()) };
-        let known = store.knows_any(slot.kind()).then(|| value_of(slot, request, keyring)).flatten();
+        let known = store.knows_any(slot.kind()).then(|| request.about(slot.about(), keyring)).flatten();
         let known = known.and_then(|values| {
             let pseudonyms = values.iter().map(|(_, pseudonym)| pseudonym);
             store.look(pseudonyms, member, now)
@@ -184,28 +204,6 @@ fn carries(slot: Slot, request: &Request<'_>) -> bool {
         Slot::Par => view.par().is_some(),
         Slot::PanDigest => view.pan_digest().is_some(),
         Slot::MerchantOrg => request.merchant_org().is_some(),
-    }
-}
-
-/// The pseudonyms of one of the request's values, if it carries it.
-fn value_of(slot: Slot, request: &Request<'_>, keyring: &Keyring) -> Option<LivePseudonyms> {
-    let view = request.view();
-    let live = |kind: ValueKind, text: &str| keyring.live(kind, text.as_bytes());
-    match slot {
-        Slot::Subject => request.subject(),
-        Slot::PayeeSubject => request.payee_subject(),
-        Slot::Account => view.payer_account().map(|account| live(ValueKind::Account, account)),
-        Slot::Payee => view.payee_account().map(|account| live(ValueKind::Account, account)),
-        Slot::Email => request.email().map(|email| live(ValueKind::Email, email)),
-        Slot::EmailDomain => request.email_domain().map(|domain| live(ValueKind::Domain, domain)),
-        Slot::Phone => view.phone().map(|phone| live(ValueKind::Phone, phone)),
-        Slot::Ip => view.ip().map(|ip| keyring.live(ValueKind::Ip, &crate::request::address_bytes(ip))),
-        Slot::Domain => request.domain().map(|domain| live(ValueKind::Domain, domain)),
-        Slot::Device => view.device_id().map(|id| live(ValueKind::Device, id)),
-        Slot::Card => view.card_token().map(|token| live(ValueKind::CardToken, token)),
-        Slot::Par => view.par().map(|par| live(ValueKind::Par, par)),
-        Slot::PanDigest => view.pan_digest().map(|digest| keyring.live(ValueKind::PanDigest, &digest.0)),
-        Slot::MerchantOrg => request.merchant_org(),
     }
 }
 

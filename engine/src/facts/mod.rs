@@ -3,6 +3,7 @@
 mod indicators;
 pub mod money;
 pub mod schema;
+pub mod windows;
 
 pub use indicators::Slot;
 
@@ -10,8 +11,8 @@ use crate::flags::{FlagSet, PassPayment, covers};
 use crate::indicators::Evidence;
 use crate::indicators::IndicatorSet;
 use crate::request::{KeyName, Keyring, Request};
-use crate::velocity::spec::{KeyPlan, Plan, ReadingIndex, TAGS_MAX};
-use crate::velocity::{Event, Reading, Velocity};
+use crate::velocity::spec::{KeyPlan, Mark, Measure, Plan, ReadingIndex};
+use crate::velocity::{Observed, Reading, Velocity};
 use indicators::Looked as IndicatorsLooked;
 use jiff::tz::TimeZone;
 use money::Rates;
@@ -20,6 +21,7 @@ use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::{MemberName, Pseudonym};
 use sparr_protocol::response::{Checked, CheckedKey, Degraded, Looked};
 use sparr_protocol::time::Timestamp;
+use windows::Keys;
 
 /// The stores that gathering reads.
 pub struct Stores {
@@ -38,7 +40,7 @@ pub struct Wanted<'a> {
     /// Velocity readings.
     pub plan: &'a Plan,
     /// From when on each key of the plan has been observed without a gap.
-    pub observed_since: &'a [Timestamp],
+    pub observed_since: &'a [Observed],
     /// Exchange rates for sums.
     pub rates: &'a Rates,
     /// Time zone of `hour` and `weekday`.
@@ -123,6 +125,8 @@ pub struct Facts<'a> {
     indicators: IndicatorsLooked<'a>,
     wanted: &'a Wanted<'a>,
     keyring: &'a Keyring,
+    /// Pseudonyms of the request's keys that were needed so far.
+    keys: Keys,
     /// What was looked at.
     pub checked: Checked,
     /// In which ways the readings are worth less than usual.
@@ -136,6 +140,8 @@ pub enum Gathering {
     Observe,
     /// A past request that is explained or run again: nothing is added.
     Peek,
+    /// A past request with the readings that it was decided on.
+    Recorded,
 }
 
 impl<'a> Facts<'a> {
@@ -159,6 +165,7 @@ impl<'a> Facts<'a> {
             degraded: Degraded::default(),
             wanted,
             keyring,
+            keys: Keys::default(),
         };
         facts.look_at_flags(stores, now);
         facts.note_what_is_present();
@@ -179,7 +186,8 @@ impl<'a> Facts<'a> {
         let flags = ActingFlags::stated(flag);
         let (checked, degraded) = (Checked::default(), Degraded::default());
         let indicators = IndicatorsLooked::stated(&[]);
-        Self { request, flags, readings, flagged: None, indicators, wanted, keyring, checked, degraded }
+        let keys = Keys::default();
+        Self { request, flags, readings, flagged: None, indicators, wanted, keyring, keys, checked, degraded }
     }
 
     /// The same facts with indicators as an example states them.
@@ -199,7 +207,12 @@ impl<'a> Facts<'a> {
 
     /// The pseudonym of one of the request's keys.
     pub fn key(&self, name: KeyName) -> Option<Pseudonym> {
-        self.request.key(name, self.keyring)
+        self.keys[name as usize].unwrap_or_else(|| self.request.key(name, self.keyring))
+    }
+
+    /// Notes what has become known of this request under every key that asks for it.
+    pub fn mark(&self, stores: &Stores, mark: Mark) {
+        windows::mark_request(self.request, |name| self.key(name), self.wanted.plan, stores, (mark, true));
     }
 
     /// The event's civil time in the rule set's time zone.
@@ -211,8 +224,7 @@ impl<'a> Facts<'a> {
 
     /// The amount in minor units of the rule set's base currency.
     pub(crate) fn amount_base_minor(&self) -> Option<i64> {
-        let view = self.request.view();
-        self.wanted.rates.to_base(view.amount_minor()?, view.currency()?)
+        windows::amount_base_minor(self.request, self.wanted.rates)
     }
 
     fn look_at_flags(&mut self, stores: &'a Stores, now: Timestamp) {
@@ -263,49 +275,31 @@ impl<'a> Facts<'a> {
 
     /// Observes the request under every key of the plan that it carries, and reads their windows.
     fn observe(&mut self, stores: &Stores, gathering: Gathering, readings: &mut [Reading]) {
-        let view = self.request.view();
-        let event = Event {
-            time: self.request.event_time(),
-            amount: view.amount_minor().map_or(Some(0), |_| self.amount_base_minor()),
-            kind: view.kind(),
-            tags: [0; TAGS_MAX],
-        };
-        let mut pseudonyms = [None; KeyName::ALL.len()];
-        for (plan, since) in self.wanted.plan.keys().iter().zip(self.wanted.observed_since) {
-            let mut pseudonym = |name: KeyName| -> Option<Pseudonym> {
-                let cached = &mut pseudonyms[name as usize];
-                *cached.get_or_insert_with(|| self.request.key(name, self.keyring))
-            };
-            let first = pseudonym(plan.key.first);
-            let second = plan.key.second.map(&mut pseudonym);
-            let mut event = event;
-            for (tag, name) in event.tags.iter_mut().zip(&plan.tags) {
-                // Zero says "none": a digest that begins with zeros is moved aside.
-                *tag = pseudonym(*name).map_or(0, |value| tag_of(value).max(1));
-            }
-            match (first, second) {
-                (Some(first), None | Some(Some(_))) => {
-                    let (velocity, second) = (&stores.velocity, second.flatten());
-                    match gathering {
-                        Gathering::Observe => velocity.observe(plan, first, second, event, readings),
-                        Gathering::Peek => velocity.peek(plan, first, second, event.time, readings),
-                    }
-                    self.note_readings(plan, (*since).max(self.wanted.began), event.time, readings);
-                }
-                (None, _) | (_, Some(None)) => {
-                    plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);
-                }
-            }
+        if gathering == Gathering::Recorded {
+            return;
         }
+        let (request, wanted, keyring) = (self.request, self.wanted, self.keyring);
+        let velocity = (&stores.velocity, gathering);
+        let mut keys = Keys::default();
+        let at = request.event_time();
+        windows::read(request, wanted, keyring, velocity, &mut keys, readings, |plan, since, readings| {
+            self.note_readings(plan, since, at, readings);
+        });
+        self.keys = keys;
     }
 
-    /// Says in the answer which readings are not exact or not yet complete.
-    fn note_readings(&mut self, plan: &KeyPlan, since: Timestamp, at: Timestamp, readings: &[Reading]) {
+    /// Says in the answer which readings are not exact or not yet complete. Whether a key is new cannot be told before
+    /// everything was observed for as long as the rule looks back.
+    fn note_readings(&mut self, plan: &KeyPlan, since: &Observed, at: Timestamp, readings: &mut [Reading]) {
         for (index, spec) in &plan.readings {
-            if matches!(readings[index.0], Reading::Capped(_)) {
+            let reading = &mut readings[index.0];
+            if matches!(reading, Reading::Capped(_) | Reading::Unknown) {
                 self.degraded.insert(Degraded::VELOCITY_CAPPED);
             }
-            if at.ms_since(since) < spec.span_ms {
+            if at.ms_since(since.of(spec).max(self.wanted.began)) < spec.span_ms {
+                if spec.measure == Measure::FirstSeen {
+                    *reading = Reading::Unknown;
+                }
                 self.degraded.insert(Degraded::WINDOW_WARMING);
                 for name in std::iter::once(plan.key.first).chain(plan.key.second) {
                     self.checked.set(checked_key(name), Looked::Warming);
@@ -313,12 +307,6 @@ impl<'a> Facts<'a> {
             }
         }
     }
-}
-
-/// Enough of a pseudonym to tell a key's values apart.
-const fn tag_of(pseudonym: Pseudonym) -> u32 {
-    let [a, b, c, d, ..] = pseudonym.0;
-    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Under which kind of key an answer accounts for a velocity key.

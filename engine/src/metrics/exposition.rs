@@ -61,6 +61,12 @@ metrics! {
     JOURNAL_STATE = "sparr_journal_state" "What the journal takes in: 0 everything, 1 lifts and the like (the disk is full), 2 nothing until it was read again";
     VELOCITY_KEYS = "sparr_velocity_keys" "Live velocity keys";
     VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys";
+    RECENT = "sparr_recent_requests" "Requests of the last hour that are kept to be looked at again";
+    RECENT_BYTES = "sparr_recent_bytes" "Memory of recent requests";
+    RECENT_MISSED = "sparr_recent_missed_total" "Requests that were not kept because too much was on its way";
+    FINALS = "sparr_final_results" "Requests whose final result is known, by result";
+    LABELS = "sparr_labels" "Payments whose label is known, by class";
+    RULE_LABELS = "sparr_rule_labels" "Labelled payments that a rule hit: fraud, good. Their share is its precision";
     IDS = "sparr_request_ids" "Answered request ids that are kept";
     READY = "sparr_ready" "Whether the engine screens";
 }
@@ -175,6 +181,7 @@ impl Collector for Exposition {
         self.rules(&mut page)?;
         self.doors(&mut page)?;
         self.exchange(&mut page)?;
+        self.aftermath(&mut page)?;
         self.memory(&mut page)
     }
 }
@@ -257,6 +264,23 @@ impl Exposition {
         page.gauge(&JOURNAL_STATE, [(Labels::new(), state)])?;
         let commits = lock(&self.metrics.commits);
         page.histogram(&FSYNC, DISK_BOUNDS, commits.iter().map(|commits| (Labels::new(), commits)))
+    }
+
+    /// What was screened lately, and what became of it.
+    fn aftermath(&self, page: &mut Page<'_>) -> fmt::Result {
+        let recent = self.state.recent.size();
+        page.gauge(&RECENT, [(Labels::new(), recent.requests as f64)])?;
+        page.gauge(&RECENT_BYTES, [(Labels::new(), recent.bytes as f64)])?;
+        page.counter(&RECENT_MISSED, [(Labels::new(), recent.missed)])?;
+        let known = &self.state.aftermath;
+        page.gauge(&FINALS, known.finals().map(|(one, n)| (label("final", one.name()), n as f64)))?;
+        page.gauge(&LABELS, known.classes().map(|(one, n)| (label("class", one.name()), n as f64)))?;
+        let of = |rule: &String, class: &str| vec![("rule", rule.clone()), ("class", class.to_owned())];
+        let rules = known.rules();
+        let lines = rules.iter().flat_map(|(rule, labels)| {
+            [(of(rule, "fraud"), labels.fraud as f64), (of(rule, "good"), labels.good as f64)]
+        });
+        page.gauge(&RULE_LABELS, lines)
     }
 
     fn memory(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -39,6 +39,8 @@ pub enum ValueKind {
     Domain,
     /// A network in CIDR notation.
     Network,
+    /// The member's own id of a payment.
+    Payment,
 }
 
 impl ValueKind {
@@ -59,6 +61,7 @@ impl ValueKind {
             Self::Terminal => b"term",
             Self::Domain => b"doma",
             Self::Network => b"netw",
+            Self::Payment => b"paym",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! After this file no digit of a personal number is in reach of any later stage.
 
 mod key;
+mod known;
 mod prefix;
 mod value;
 
@@ -10,6 +11,7 @@ pub use prefix::{Prefix, PrefixError};
 pub use value::{IndicatorValue, ValueError};
 
 pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};
+pub use known::{About, Known, rewritten};
 
 use sparr_protocol::codes::SubjectKind;
 use sparr_protocol::contact::{self, Canonical};
@@ -97,6 +99,8 @@ pub struct Request<'a> {
     event_time: Timestamp,
     email: Option<Canonical>,
     domain: Option<Canonical>,
+    /// The pseudonyms of a recorded request, whose values are gone.
+    known: Option<&'a Known>,
 }
 
 impl<'a> Request<'a> {
@@ -138,6 +142,7 @@ impl<'a> Request<'a> {
             age_years: subject.and_then(|subject| subject.age_years(today)),
             email: view.email().and_then(contact::email),
             domain: view.domain().and_then(contact::domain),
+            known: None,
         })
     }
 
@@ -196,19 +201,23 @@ impl<'a> Request<'a> {
     pub fn key(&self, name: KeyName, keyring: &Keyring) -> Option<Pseudonym> {
         let of = |kind: ValueKind, text: &str| keyring.current(kind, text.as_bytes());
         let view = &self.view;
+        // Of a recorded request the values are gone.
+        let known = |about: About| self.known.and_then(|known| known.get(about)).map(|live| live.current.1);
+        let text = |about: About, kind: ValueKind, text: Option<&str>| match self.known {
+            Some(_) => known(about),
+            None => text.map(|text| of(kind, text)),
+        };
         match name {
             KeyName::Subject => self.subject.map(|live| live.current.1),
-            KeyName::Card => view
-                .card_token()
-                .map(|token| of(ValueKind::CardToken, token))
+            KeyName::Card => text(About::Card, ValueKind::CardToken, view.card_token())
                 .or_else(|| view.pan_digest().map(|digest| keyring.current(ValueKind::PanDigest, &digest.0)))
-                .or_else(|| view.par().map(|par| of(ValueKind::Par, par))),
+                .or_else(|| text(About::Par, ValueKind::Par, view.par())),
             KeyName::Device => view.device_id().map(|id| of(ValueKind::Device, id)),
             KeyName::Ip => view.ip().map(|ip| keyring.current(ValueKind::Ip, &address_bytes(ip))),
-            KeyName::Email => self.email.as_ref().map(|email| of(ValueKind::Email, email.as_str())),
-            KeyName::Phone => view.phone().map(|phone| of(ValueKind::Phone, phone)),
-            KeyName::Account => view.payer_account().map(|account| of(ValueKind::Account, account)),
-            KeyName::Payee => view.payee_account().map(|account| of(ValueKind::Account, account)),
+            KeyName::Email => text(About::Email, ValueKind::Email, self.email()),
+            KeyName::Phone => text(About::Phone, ValueKind::Phone, view.phone()),
+            KeyName::Account => text(About::Account, ValueKind::Account, view.payer_account()),
+            KeyName::Payee => text(About::Payee, ValueKind::Account, view.payee_account()),
             KeyName::Merchant => {
                 let organisation = self.merchant_org.map(|live| live.current.1);
                 view.merchant_id().map(|id| of(ValueKind::MerchantId, id)).or(organisation)

@@ -53,6 +53,19 @@ impl Prefix {
         }
     }
 
+    /// Whether an address lies in it.
+    pub fn covers(&self, address: IpAddr) -> bool {
+        match (*self, address) {
+            (Self::V4(network, length), IpAddr::V4(address)) => {
+                address.to_bits() & mask_v4(length) == network
+            }
+            (Self::V6(network, length), IpAddr::V6(address)) => {
+                address.to_bits() & mask_v6(length) == network
+            }
+            (Self::V4(..), IpAddr::V6(_)) | (Self::V6(..), IpAddr::V4(_)) => false,
+        }
+    }
+
     /// The one address that it covers, if it covers one.
     pub fn single(&self) -> Option<IpAddr> {
         match *self {

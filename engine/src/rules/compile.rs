@@ -227,7 +227,7 @@ fn code_is(field: FieldIndex, test: impl Fn(u16) -> bool + Send + Sync + 'static
 fn number_is(value: &Node<Number>, test: impl Fn(i64) -> bool + Send + Sync + 'static) -> Ask<Truth> {
     let whole = match &value.is {
         Number::Field(field) => whole_reader(*field),
-        Number::Reading(index) => {
+        Number::Reading(index, _) => {
             let index = *index;
             return Box::new(move |scene| reading(scene.facts.reading(index)).map(&test).into());
         }
@@ -264,7 +264,7 @@ pub(super) fn number(node: &Node<Number>) -> AskValue<i64> {
             }
             (None, None) => Box::new(|_| Err(Lack::Absent)),
         },
-        Number::Reading(index) => {
+        Number::Reading(index, _) => {
             let index = *index;
             Box::new(move |scene| reading(scene.facts.reading(index)))
         }

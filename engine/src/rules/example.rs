@@ -1,27 +1,25 @@
 //! Examples: requests that stand beside a rule and say whether it hits. They run whenever the set is loaded, against
 //! the compiled rule itself.
 
-use super::check::{duration_text, parse_key, parse_window};
 use super::compile::{Answers, Program};
 use super::diagnostic::{Code, Diagnostic};
-use super::example_indicators;
+use super::example_readings::StatedReading;
 use super::explain::{parts, truth_text};
 use super::expression::Source;
-use super::fields::{self, entries, say_form};
+use super::fields::{self, entries};
 use super::interpret::Scene;
-use super::ir::{Condition, Visit, Visitor};
+use super::ir::Condition;
 use super::lists::Lists;
 use super::sources::Span;
 use super::tried::Tried;
 use super::truth::Truth;
 use super::yaml::{Node, Value};
+use super::{example_indicators, example_readings};
 use crate::facts::money::Rates;
 use crate::facts::{Facts, Slot, Wanted};
 use crate::indicators::Evidence;
-use crate::request::KeyName;
 use crate::request::{Keyring, NetworkKey, Request};
-use crate::velocity::Reading;
-use crate::velocity::spec::{KeyExpr, KindSet, Measure, Plan, ReadingIndex};
+use crate::velocity::spec::{KindSet, Plan};
 use jiff::tz::TimeZone;
 use sparr_protocol::codes::{Kind, Wish};
 use sparr_protocol::frame::Next;
@@ -39,18 +37,9 @@ pub(super) struct Example<'a> {
     hits: bool,
     /// Fields of the request: name, value, and where they stand.
     fields: Vec<(&'a str, Span, &'a str, Span)>,
-    readings: Vec<Stated>,
+    readings: Vec<StatedReading>,
     flag: Option<Wish>,
     indicators: Vec<(Slot, Evidence)>,
-}
-
-/// A velocity reading as an example states it.
-struct Stated {
-    key: KeyExpr,
-    span_ms: i64,
-    measure: Measure,
-    value: i64,
-    at: Span,
 }
 
 /// What an example runs against.
@@ -106,7 +95,8 @@ impl<'a> Example<'a> {
         let before = report.len();
         for (field, at, value) in entries(body, "an example's request", report)? {
             match field {
-                "velocity" => example.read_velocity(value, report),
+                "velocity" => example_readings::velocity(value, &mut example.readings, report),
+                "first_seen" => example_readings::first_seen(value, &mut example.readings, report),
                 "indicator" => example.indicators = example_indicators::read(value, report),
                 "flag" => {
                     let wishes = ["verify", "deny"];
@@ -121,39 +111,6 @@ impl<'a> Example<'a> {
         }
         // A misread example would only be found to disagree.
         (report.len() == before).then_some(example)
-    }
-
-    /// `{ key: { window: { count: 9, sum: 100 } } }`.
-    fn read_velocity(&mut self, node: &Node, report: &mut Vec<Diagnostic>) {
-        let Value::Map(keys) = &node.is else {
-            return say_form(node, "`velocity` is a group of keys", report);
-        };
-        for (key_node, windows) in keys {
-            let Some(key) = key_text(key_node).and_then(|text| parse_key(&text)) else {
-                let message = "this is no key of velocity, such as card or \"[card, merchant]\"";
-                report.push(Diagnostic::new(Code::ExampleForm, key_node.at, message));
-                continue;
-            };
-            for (window, at, measures) in entries(windows, "a velocity key", report).unwrap_or_default() {
-                let Some(span_ms) = parse_window(window) else {
-                    let message = format!("`{window}` is no window, such as 10m or 24h");
-                    report.push(Diagnostic::new(Code::ExampleForm, at, message));
-                    continue;
-                };
-                for (name, at, value) in entries(measures, "a window", report).unwrap_or_default() {
-                    let Some(measure) = measure_of(name) else {
-                        let message =
-                            format!("a window has `count`, `sum`, `max` and `distinct(key)`, not `{name}`");
-                        report.push(Diagnostic::new(Code::ExampleForm, at, message));
-                        continue;
-                    };
-                    let number = |text: &str| text.parse().ok();
-                    if let Some(value) = fields::value(value, name, "a whole number", number, report) {
-                        self.readings.push(Stated { key, span_ms, measure, value, at });
-                    }
-                }
-            }
-        }
     }
 
     /// Runs the examples of one rule; what does not agree is reported, and what tries nothing that another has not tried.
@@ -181,7 +138,7 @@ impl<'a> Example<'a> {
     fn run(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) -> Option<Tried> {
         let before = report.len();
         let request = self.request(stage, report);
-        let readings = self.readings_of(stage, report);
+        let readings = example_readings::all(&self.readings, stage.condition, stage.plan, report);
         if report.len() > before {
             return None;
         }
@@ -276,32 +233,6 @@ impl<'a> Example<'a> {
         request
     }
 
-    /// The readings that the example states; all others are absent.
-    fn readings_of(&self, stage: &Stage<'_>, report: &mut Vec<Diagnostic>) -> Vec<Reading> {
-        let read = ReadingsRead::of(stage.condition);
-        let mut readings = vec![Reading::Absent; stage.plan.readings()];
-        for stated in &self.readings {
-            let keys = stage.plan.keys().iter().filter(|plan| plan.key == stated.key);
-            let asked: Vec<_> = keys
-                .flat_map(|plan| &plan.readings)
-                .filter(|(index, spec)| {
-                    spec.span_ms == stated.span_ms && spec.measure == stated.measure && read.contains(*index)
-                })
-                .collect();
-            if asked.is_empty() {
-                let message = format!(
-                    "the rule does not read velocity({}, \"{}\").{}",
-                    stated.key.text(),
-                    duration_text(stated.span_ms),
-                    measure_name(stated.measure)
-                );
-                report.push(Diagnostic::new(Code::ExampleForm, stated.at, message));
-            }
-            asked.iter().for_each(|(index, _)| readings[index.0] = Reading::Exact(stated.value));
-        }
-        readings
-    }
-
     fn disagreement(&self, stage: &Stage<'_>, scene: Scene<'_>, truth: Truth, runs: bool) -> Diagnostic {
         let (message, label) = if self.hits {
             ("the rule should hit this example, and does not", "should hit")
@@ -326,67 +257,5 @@ impl<'a> Example<'a> {
             return diagnostic;
         }
         diagnostic.help(format!("its parts come to:\n{}", lines.join("\n")))
-    }
-}
-
-/// A key of velocity as text: `card`, `"[card, merchant]"`, or the pair written as a list.
-fn key_text(node: &Node) -> Option<String> {
-    match &node.is {
-        Value::Scalar(text, _) => Some(text.clone()),
-        Value::List(pair) => {
-            let names: Option<Vec<&str>> = pair
-                .iter()
-                .map(|item| match &item.is {
-                    Value::Scalar(text, _) => Some(text.as_str()),
-                    Value::Nothing | Value::List(_) | Value::Map(_) | Value::Refused => None,
-                })
-                .collect();
-            Some(format!("[{}]", names?.join(", ")))
-        }
-        Value::Nothing | Value::Map(_) | Value::Refused => None,
-    }
-}
-
-/// A measure as examples write it: as a condition does, without the dot.
-fn measure_of(name: &str) -> Option<Measure> {
-    match name {
-        "count" => Some(Measure::Count),
-        "sum" => Some(Measure::Sum),
-        "max" => Some(Measure::Max),
-        _ => {
-            let key = name.strip_prefix("distinct(")?.strip_suffix(')')?;
-            KeyName::parse(key.trim()).map(Measure::Distinct)
-        }
-    }
-}
-
-fn measure_name(measure: Measure) -> String {
-    match measure {
-        Measure::Count => "count".to_owned(),
-        Measure::Sum => "sum".to_owned(),
-        Measure::Max => "max".to_owned(),
-        Measure::Distinct(key) => format!("distinct({})", key.name()),
-    }
-}
-
-/// The readings that one condition asks for.
-#[derive(Default)]
-struct ReadingsRead(Vec<ReadingIndex>);
-
-impl ReadingsRead {
-    fn of(condition: &Condition) -> Self {
-        let mut read = Self::default();
-        condition.visit(&mut read);
-        read
-    }
-
-    fn contains(&self, index: ReadingIndex) -> bool {
-        self.0.contains(&index)
-    }
-}
-
-impl Visitor for ReadingsRead {
-    fn reading(&mut self, index: ReadingIndex) {
-        self.0.push(index);
     }
 }

@@ -134,7 +134,7 @@ impl Explainer<'_> {
         });
         match &node.is {
             Number::Constant(..) => return,
-            Number::Field(_) | Number::Reading(_) | Number::Size(_) => {
+            Number::Field(_) | Number::Reading(..) | Number::Size(_) => {
                 self.say(node.at, depth, value_text(value));
             }
             Number::Truncated(fraction) => {
@@ -252,10 +252,10 @@ fn unrolled(terms: &[Condition]) -> bool {
 
 fn unit(node: &Node<Number>) -> Unit {
     match &node.is {
-        Number::Constant(_, unit) => *unit,
+        Number::Constant(_, unit) | Number::Reading(_, unit) => *unit,
         Number::Field(field) if time_reader(*field).is_some() => Unit::Time,
         Number::Field(_) => Unit::Plain,
-        Number::Reading(_) | Number::Size(_) | Number::Calendar(..) | Number::Truncated(_) => Unit::Plain,
+        Number::Size(_) | Number::Calendar(..) | Number::Truncated(_) => Unit::Plain,
         Number::Negative(inner) => unit(inner),
         Number::Arithmetic(operator, pair) => match (unit(&pair[0]), operator, unit(&pair[1])) {
             (Unit::Time, Operator::Subtract, Unit::Time) => Unit::Duration,

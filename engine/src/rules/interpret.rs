@@ -105,7 +105,7 @@ impl Node<Number> {
                 None => time_reader(*field).and_then(|read| read(scene.facts)).map(Timestamp::ms),
             }
             .ok_or(Lack::Absent),
-            Number::Reading(index) => reading(scene.facts.reading(*index)),
+            Number::Reading(index, _) => reading(scene.facts.reading(*index)),
             Number::Size(text) => text.with_text(scene, |text| text.chars().count() as i64),
             Number::Calendar(part, zone, time) => time.number(scene).and_then(|ms| calendar(*part, ms, zone)),
             Number::Truncated(fraction) => fraction.fraction(scene).and_then(truncated),

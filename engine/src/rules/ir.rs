@@ -92,7 +92,7 @@ impl Part {
 pub(super) enum Number {
     Constant(i64, Unit),
     Field(FieldIndex),
-    Reading(ReadingIndex),
+    Reading(ReadingIndex, Unit),
     /// Characters of a text.
     Size(Box<Node<Text>>),
     /// Read off the calendar or the clock of a point in time, in a time zone.
@@ -294,7 +294,7 @@ impl Visit for Node<Number> {
         match &self.is {
             Number::Constant(..) => {}
             Number::Field(field) => visitor.field(*field),
-            Number::Reading(index) => visitor.reading(*index),
+            Number::Reading(index, _) => visitor.reading(*index),
             Number::Size(text) => text.visit(visitor),
             Number::Calendar(_, _, inner) | Number::Negative(inner) => {
                 visitor.calculation();

@@ -18,6 +18,7 @@ mod digest;
 mod evaluate;
 mod example;
 mod example_indicators;
+mod example_readings;
 mod explain;
 mod expression;
 mod fields;

@@ -52,7 +52,7 @@ pub(super) fn present(field: FieldIndex, facts: &Facts<'_>) -> bool {
 /// A velocity reading. A capped one counts with what is known of it; that it is capped stands in the answer.
 pub(super) fn reading(reading: Reading) -> Result<i64, Lack> {
     match reading {
-        Reading::Absent => Err(Lack::Absent),
+        Reading::Absent | Reading::Unknown => Err(Lack::Absent),
         Reading::Exact(value) | Reading::Capped(value) => Ok(value),
     }
 }

@@ -2,6 +2,7 @@
 //! nobody, so whatever needs a person is asked for over the data plane, with a certificate.
 
 use super::clock;
+use super::recorder::Recalls;
 use super::reload::{Cause, Reloader};
 use crate::metrics::{self, JournalState, Metrics};
 use crate::state::State;
@@ -24,14 +25,21 @@ pub(super) struct Admin {
     pub metrics: Arc<Metrics>,
     /// Loads rules.
     pub reloader: Arc<Reloader>,
+    /// Requests that would be answered otherwise now.
+    pub recalls: Arc<Recalls>,
     registry: Registry,
 }
 
 impl Admin {
     /// Looks at an engine.
-    pub(super) fn new(state: Arc<State>, metrics: Arc<Metrics>, reloader: Arc<Reloader>) -> Self {
+    pub(super) fn new(
+        state: Arc<State>,
+        metrics: Arc<Metrics>,
+        reloader: Arc<Reloader>,
+        recalls: Arc<Recalls>,
+    ) -> Self {
         let registry = metrics::registry(metrics.clone(), state.clone(), clock::moment);
-        Self { state, metrics, reloader, registry }
+        Self { state, metrics, reloader, recalls, registry }
     }
 }
 

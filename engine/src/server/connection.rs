@@ -4,25 +4,28 @@ use super::clock;
 use super::exchange::{self, Handled};
 use super::journal::Reply;
 use super::lane::{Lane, LaneTurn, Turn};
+use super::recorder;
 use super::worker::Shared;
 use crate::exchanged;
 use crate::ids::CallerNo;
 use crate::metrics::{WorkerStats, lock};
+use crate::recent::{Fresh, Reads};
 use crate::rights::{Right, permits};
 use crate::screen::{Asked, Scratch, Stage, StageObserver, Stopwatch, Unobserved, screen};
 use crate::state::{ActiveRules, Moment};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, VarInt};
-use sparr_protocol::exchange::{ExchangeAnswer, Refusal, Said};
+use sparr_protocol::aftermath::{FinalResult, Label};
+use sparr_protocol::exchange::{ExchangeAnswer, ExchangeError, RecallOperation, Refusal, Said};
 use sparr_protocol::frame::{CloseCode, Frame, FrameError, MessageKind, Next};
 use sparr_protocol::ids::{Actor, RequestId};
 use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 use sparr_protocol::response::{AuthorisationResponse, Degraded, NotScreened, Why};
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -37,7 +40,16 @@ pub(super) async fn serve(
     shared: &Shared,
     stats: &Mutex<WorkerStats>,
 ) {
-    let mut desk = Desk { actor, caller, shared, scratch: Scratch::default(), screened: 0 };
+    let mut desk = Desk {
+        actor,
+        caller,
+        shared,
+        scratch: Scratch::default(),
+        screened: 0,
+        fresh: Default::default(),
+        reads: None,
+        places: Vec::new(),
+    };
     let mut lanes = FuturesUnordered::new();
     let mut readable: Vec<Lane> = Vec::new();
     let mut opening = pin!(connection.accept_bi());
@@ -69,6 +81,7 @@ pub(super) async fn serve(
                 desk.answer(lane, &batch, &mut stats);
             }
         }
+        desk.hand_on();
         lanes.extend(readable.drain(..).map(LaneTurn::new));
     }
 }
@@ -88,6 +101,12 @@ struct Desk<'a> {
     shared: &'a Shared,
     scratch: Scratch,
     screened: u32,
+    /// What was screened in this batch, for the recorder.
+    fresh: recorder::Batch,
+    /// What the rule set of the last batch reads.
+    reads: Option<Arc<Reads>>,
+    /// Places of the rules that the last request hit.
+    places: Vec<u16>,
 }
 
 impl Desk<'_> {
@@ -153,9 +172,16 @@ impl Desk<'_> {
                 }
             }
             Ok((MessageKind::Exchange, message)) => self.exchange(id, message, lane, stats),
-            Ok((MessageKind::FinalResult | MessageKind::Label, _)) => {
-                self.refuse(id, Refusal::Unsupported, lane, stats);
+            Ok((MessageKind::FinalResult, message)) => {
+                match self.told(Right::FinalResult, || FinalResult::decode(message)) {
+                    Ok(result) => self.shared.recorder.result(result, self.late_reply(id, lane)),
+                    Err(refusal) => self.refuse(id, refusal, lane, stats),
+                }
             }
+            Ok((MessageKind::Label, message)) => match self.told(Right::Label, || Label::decode(message)) {
+                Ok(label) => self.shared.recorder.label(label, self.late_reply(id, lane)),
+                Err(refusal) => self.refuse(id, refusal, lane, stats),
+            },
             // Answers are what an engine sends.
             Ok((MessageKind::ScreenAnswer | MessageKind::ExchangeAnswer, _)) | Err(FrameError::Kind(_)) => {
                 self.refuse(id, Refusal::UnknownKind, lane, stats);
@@ -183,13 +209,59 @@ impl Desk<'_> {
         if let Some(rules) = batch.rules {
             stats.hit(&rules.set, scratch.hits());
         }
+        self.note(message, batch, response);
         self.send(&mut response, lane, stats);
+    }
+
+    /// Puts a request that was just screened with the others of its batch, for the recorder.
+    fn note(&mut self, message: &[u8], batch: &Batch<'_>, response: AuthorisationResponse) {
+        if !self.shared.state.recent.is_on() {
+            return;
+        }
+        if let Some(rules) = batch.rules
+            && self.reads.as_ref().is_none_or(|reads| reads.digest != rules.set.digest())
+        {
+            self.reads = Some(Arc::new(Reads::of(&rules.set)));
+        }
+        let hits = self.scratch.hits();
+        self.places.clear();
+        self.places.extend(hits.enforced.iter().chain(&hits.shadow).map(|place| *place as u16));
+        self.fresh.push(&Fresh {
+            message,
+            moment: batch.moment,
+            caller: self.caller,
+            response,
+            readings: self.scratch.readings(),
+            hits: &self.places,
+            reads: self.reads.as_ref(),
+        });
+    }
+
+    /// Hands what was screened in this batch to the recorder.
+    fn hand_on(&mut self) {
+        if !self.fresh.is_empty() {
+            self.shared.recorder.screened(std::mem::take(&mut self.fresh));
+        }
+    }
+
+    /// Reads what somebody tells of a payment, if they may.
+    fn told<T>(&self, right: Right, decode: impl FnOnce() -> Result<T, ExchangeError>) -> Result<T, Refusal> {
+        let Shared { state, member, .. } = self.shared;
+        let kind = state.members.acting_kind(self.actor.member).ok_or(Refusal::MemberSuspended)?;
+        if !permits(kind, self.actor.role, right, self.actor.member == *member) {
+            return Err(Refusal::NotPermitted);
+        }
+        if !state.is_ready() {
+            return Err(Refusal::NotReady);
+        }
+        decode().map_err(exchange::refusal)
     }
 
     fn exchange(&mut self, id: RequestId, message: &[u8], lane: &mut Lane, stats: &mut WorkerStats) {
         let Shared { state, journal, looking, .. } = self.shared;
         match exchange::handle(id, message, &self.actor, state, looking, stats) {
             Handled::Now(answers) => answers.iter().for_each(|answer| answer.encode(&mut lane.outbox)),
+            Handled::Recall(operation) => self.recall(id, operation, lane, stats),
             Handled::Rules(operation) => {
                 let reply = self.late_reply(id, lane);
                 self.shared.rules.submit(self.actor.clone(), operation, reply);
@@ -197,6 +269,24 @@ impl Desk<'_> {
             Handled::Change { operation, intent } => {
                 let reply = self.late_reply(id, lane);
                 journal.submit(self.actor.clone(), operation, intent, reply);
+            }
+        }
+    }
+
+    /// Recalls that are known, and for who watches every other one.
+    fn recall(&self, id: RequestId, operation: RecallOperation, lane: &mut Lane, stats: &mut WorkerStats) {
+        let (recalls, position) = (&self.shared.recorder.recalls, self.shared.state.position());
+        match operation {
+            RecallOperation::List(after) => {
+                let found = recalls.after(after).into_iter().map(|entry| Said::Recalled(Box::new(entry)));
+                for said in found.chain([Said::End]) {
+                    ExchangeAnswer { id, position, said }.encode(&mut lane.outbox);
+                }
+            }
+            RecallOperation::Watch(after) => {
+                if !recalls.watch(id, after, position, lane.expect_late_answers()) {
+                    self.refuse(id, Refusal::Overloaded, lane, stats);
+                }
             }
         }
     }

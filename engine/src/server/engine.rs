@@ -10,7 +10,8 @@ use super::journal::{self, JournalFolder, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
 use super::lookups::{Looking, Lookups};
 use super::membership;
-use super::reload::{Cause, Reloader, Report};
+use super::recorder;
+use super::reload::{Bounds, Cause, Reloader, Report};
 use super::replication::{self as exchange, Prepared, RunningExchange};
 use super::rule_store::RuleStore;
 use super::rules_desk;
@@ -93,6 +94,7 @@ pub struct Engine {
     journal: JoinHandle<()>,
     audit: JoinHandle<()>,
     rules: JoinHandle<()>,
+    recorder: JoinHandle<()>,
     /// Where the data plane listens.
     pub listen: SocketAddr,
     /// Where the admin port is.
@@ -143,6 +145,7 @@ impl Engine {
             config.rules.clone(),
             config.activation,
             Some(rule_store),
+            Bounds { per_mille_max: config.blast_radius_per_mille_max },
             state.clone(),
             metrics.clone(),
         ));
@@ -185,10 +188,15 @@ impl Engine {
             .map(|exchange| exchange.start(journal_handle.clone()))
             .transpose()
             .map_err(io_error("exchange"))?;
+        let (recorder, recorder_thread) =
+            recorder::start(&config.data_dir, config.recent_requests_max, state.clone())
+                .map_err(io_error("aftermath"))?;
+        let recalls = recorder.recalls.clone();
         let (rules_desk, rules_thread) =
             rules_desk::start(reloader.clone()).map_err(io_error("rules desk"))?;
         let shared = Arc::new(Shared {
             rules: rules_desk,
+            recorder,
             state: state.clone(),
             metrics: metrics.clone(),
             member: config.member,
@@ -206,7 +214,7 @@ impl Engine {
             threads.push(worker.map_err(io_error("worker"))?);
         }
         let (stop_admin, stopped) = watch::channel(false);
-        let admin = Admin::new(state.clone(), metrics.clone(), reloader.clone());
+        let admin = Admin::new(state.clone(), metrics.clone(), reloader.clone(), recalls);
         threads.push(admin::start(admin_listener, admin, stopped).map_err(io_error("admin port"))?);
         let (stop_housekeeping, stopped) = bounded(0);
         threads.push(
@@ -238,6 +246,7 @@ impl Engine {
             journal: journal_thread,
             audit: audit_thread,
             rules: rules_thread,
+            recorder: recorder_thread,
             listen,
             admin: admin_address,
         })
@@ -304,6 +313,7 @@ impl Engine {
         let _ = self.journal.join();
         let _ = self.audit.join();
         let _ = self.rules.join();
+        let _ = self.recorder.join();
     }
 }
 

@@ -15,7 +15,7 @@ use sparr_protocol::codes::{AuthMethod, RequestedBy, SubjectKind};
 use sparr_protocol::contact;
 use sparr_protocol::exchange::{
     ExchangeAnswer, ExchangeError, ExchangeRequest, ExemptionOperation, IndicatorOperation, LookedBy,
-    MemberOperation, Operation, OperationKind, Refusal, RulesOperation, Said, SubjectText,
+    MemberOperation, Operation, OperationKind, RecallOperation, Refusal, RulesOperation, Said, SubjectText,
 };
 use sparr_protocol::exemption::ExemptionKey;
 use sparr_protocol::flag::MerchantRef;
@@ -31,6 +31,8 @@ use std::sync::atomic::Ordering;
 pub(super) enum Handled {
     /// These answers, now.
     Now(Vec<ExchangeAnswer>),
+    /// Something about recalls.
+    Recall(RecallOperation),
     /// Something about rule sets: its answer comes when they are loaded.
     Rules(RulesOperation),
     /// A change: its answer comes from the journal.
@@ -76,6 +78,7 @@ pub(super) fn handle(
             stats.refused(Refusal::NotPermitted);
             Handled::Now(vec![ExchangeAnswer { id, position, said: Said::Refused(Refusal::NotPermitted) }])
         }
+        Ok(Done::Recall(operation)) => Handled::Recall(operation),
         Ok(Done::Change(intent)) => Handled::Change { operation: id, intent },
         Err(refusal) => {
             stats.refused(refusal);
@@ -87,6 +90,7 @@ pub(super) fn handle(
 enum Done {
     Said(Vec<Said>),
     Rules(RulesOperation),
+    Recall(RecallOperation),
     Change(Intent),
 }
 
@@ -101,7 +105,7 @@ fn audited(answered: Result<Done, Refusal>, mut looked: Looked, looking: &Lookin
         Ok(Done::Said(said)) => {
             looked.shown = Some(said.iter().filter(|one| matches!(one, Said::Flag(_))).count() as u64);
         }
-        Ok(Done::Change(_) | Done::Rules(_)) => {}
+        Ok(Done::Change(_) | Done::Rules(_) | Done::Recall(_)) => {}
         Err(refusal) => looked.refused = Some(refusal.name().to_owned()),
     }
     looking.audit.note(Event::Looked(looked))?;
@@ -183,12 +187,15 @@ fn carry_out(
         Operation::Indicator(operation) => indicator(operation, reach, actor, state)?,
         Operation::Member(operation) => member(operation, state)?,
         // Whose rules and exemptions they are is settled by whose engine this is.
-        Operation::Exemption(_) | Operation::Rules(_) if actor.member != state.member() => {
+        Operation::Exemption(_) | Operation::Rules(_) | Operation::Recall(_)
+            if actor.member != state.member() =>
+        {
             return Err(Refusal::NotPermitted);
         }
         Operation::Exemption(operation) => exemption(operation, actor, state)?,
         Operation::Rules(operation) => Done::Rules(operation),
         Operation::ExchangeStatus => Done::Said(standing::exchange(state, moment)),
+        Operation::Recall(operation) => Done::Recall(operation),
         Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
     })
 }
@@ -295,7 +302,7 @@ fn member(operation: MemberOperation, state: &State) -> Result<Done, Refusal> {
     }))
 }
 
-fn refusal(error: ExchangeError) -> Refusal {
+pub(super) fn refusal(error: ExchangeError) -> Refusal {
     match error {
         ExchangeError::Length => Refusal::FrameMalformed,
         ExchangeError::Operation(_) => Refusal::Unsupported,

@@ -25,14 +25,7 @@ pub(super) fn keep_house(
     std::thread::Builder::new().name("housekeeping".to_owned()).spawn(move || {
         let (mut honey_before, mut today, mut alarmed) = (0, clock::moment().today, false);
         while stopped.recv_timeout(HOUSEKEEPING_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let horizon = state
-                .rules()
-                .as_ref()
-                .and_then(|active| active.set.plan().keys().iter().map(|plan| plan.horizon_ms).max());
-            if let Some(horizon_ms) = horizon {
-                let now = state.now(clock::moment());
-                state.stores.velocity.forget_before(now.saturating_add_ms(-horizon_ms));
-            }
+            state.stores.velocity.forget(state.now(clock::moment()));
             if clock::moment().today != today {
                 (today, alarmed) = (clock::moment().today, false);
                 state.screened_people.reset();

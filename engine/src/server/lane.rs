@@ -56,6 +56,15 @@ impl Lane {
         late.sender.clone()
     }
 
+    /// Where many later answers will come from: the stream is open until the client gives it up.
+    pub(super) fn expect_late_answers(&mut self) -> UnboundedSender<Vec<u8>> {
+        let sender = self.expect_late_answer();
+        if let Some(late) = &mut self.late {
+            late.expected = usize::MAX / 2;
+        }
+        sender
+    }
+
     /// Reads no more: the client no longer makes sense. What was answered is still sent.
     pub(super) fn hang_up(&mut self, code: VarInt) {
         self.ended = true;

@@ -21,6 +21,7 @@ mod lookups;
 mod membership;
 mod page;
 mod polite;
+mod recorder;
 mod reload;
 mod replication;
 mod rule_store;

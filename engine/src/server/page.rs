@@ -1,7 +1,7 @@
 //! The first page of the admin port: what an operator asks first, as plain HTML that reloads itself.
 
 use super::admin::Admin;
-use crate::metrics::{Metrics, WorkerStats};
+use crate::metrics::WorkerStats;
 use crate::screen::Stage;
 use crate::state::Moment;
 use hdrhistogram::Histogram;
@@ -28,7 +28,7 @@ pub(super) fn render(admin: &Admin, moment: Moment) -> String {
     counts(&mut body, "Not screened", not_screened.map(|(why, n)| (why.name(), n)));
     body.push_str("</div>");
     latencies(&mut body, &total);
-    rules(&mut body, &admin.metrics);
+    rules(&mut body, admin);
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <meta http-equiv=refresh content=5><title>sparr</title><style>{STYLE}</style><body>{body}</body></html>"
@@ -48,6 +48,7 @@ fn head(out: &mut String, admin: &Admin, moment: Moment) {
         None => "none: every request is not screened (no_rules)".to_owned(),
     };
     let velocity = state.stores.velocity.size();
+    let recent = state.recent.size();
     for (what, value) in [
         ("Rule set", rules),
         (
@@ -57,6 +58,11 @@ fn head(out: &mut String, admin: &Admin, moment: Moment) {
         ("Staleness", format!("{} ms", state.staleness_ms(super::clock::moment()))),
         ("Flags", format!("{} subjects, {} active", flags.subjects, flags.active)),
         ("Velocity", format!("{} keys, {} KiB", velocity.keys, velocity.bytes / 1_024)),
+        (
+            "Recent requests",
+            format!("{} kept, {} KiB, {} missed", recent.requests, recent.bytes / 1_024, recent.missed),
+        ),
+        ("Recalls", admin.recalls.found().to_string()),
     ] {
         push(out, format_args!("<tr><th>{what}<td>{value}"));
     }
@@ -102,19 +108,24 @@ fn percentiles(histogram: &Histogram<u64>) -> [f64; 5] {
     [at(0.5), at(0.9), at(0.99), at(0.999), histogram.max() as f64 / 1e3]
 }
 
-fn rules(out: &mut String, metrics: &Metrics) {
+fn rules(out: &mut String, admin: &Admin) {
     out.push_str(
-        "<h2>Rules that hit</h2><table><tr><th>rule<th class=n>enforced<th class=n>shadow<th class=n>failed",
+        "<h2>Rules that hit</h2><table><tr><th>rule<th class=n>enforced<th class=n>shadow<th class=n>failed\
+         <th class=n>labelled<th class=n>precision",
     );
-    for (id, hits) in metrics.rule_hits() {
+    let labels = admin.state.aftermath.rules();
+    for (id, hits) in admin.metrics.rule_hits() {
+        let known = labels.get(&id).copied().unwrap_or_default();
+        let precision = known.precision().map_or_else(|| "–".to_owned(), |it| format!("{:.1} %", it * 100.0));
         push(
             out,
             format_args!(
-                "<tr><td>{}<td class=n>{}<td class=n>{}<td class=n>{}",
+                "<tr><td>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{}<td class=n>{precision}",
                 escape(&id),
                 hits.enforced,
                 hits.shadow,
-                hits.errors
+                hits.errors,
+                known.fraud + known.good
             ),
         );
     }

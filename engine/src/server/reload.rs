@@ -9,6 +9,7 @@ use super::polite;
 use super::rule_store::{Entry, RuleStore};
 use super::sources;
 use crate::metrics::{Metrics, lock};
+use crate::recent::{Blast, as_if_active, blast};
 use crate::rules::{self, Diagnostic, EVERY_RULE, RuleSet, Sources};
 use crate::state::State;
 use serde_json::Value;
@@ -55,6 +56,8 @@ pub struct Report {
     pub result: Result<(RuleSetDigest, usize), String>,
     /// Whether the set waits for approval instead of deciding.
     pub staged: bool,
+    /// Whether it would have been loaded with somebody's word that the change is meant.
+    pub needs_accept: bool,
     /// Findings that did not stop it.
     pub warnings: usize,
 }
@@ -78,13 +81,26 @@ pub(super) enum RulesError {
     NotKept(#[expect(dead_code, reason = "it is printed where somebody debugs")] io::Error),
     /// The files have errors; the log has them.
     Refused,
+    /// The set would change more answers than it may without a word; the log says which.
+    AcceptNeeded,
 }
+
+/// How large a change is taken in.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Of a thousand recent requests, so many may be answered otherwise.
+    pub(super) per_mille_max: u32,
+}
+
+/// A set that changes everything is loaded where nobody has set a bound.
+const PER_MILLE: u32 = 1_000;
 
 /// Loads rule sets into a state.
 pub(super) struct Reloader {
     from: RulesFrom,
     activation: Activation,
     store: Option<RuleStore>,
+    bounds: Bounds,
     state: Arc<State>,
     metrics: Arc<Metrics>,
     /// Whoever holds it loads: for seconds, and at the lowest priority. Nobody who answers others waits for it.
@@ -105,10 +121,20 @@ impl Reloader {
         from: RulesFrom,
         activation: Activation,
         store: Option<RuleStore>,
+        bounds: Bounds,
         state: Arc<State>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { from, activation, store, state, metrics, last: Mutex::default(), report: Mutex::default() }
+        Self {
+            from,
+            activation,
+            store,
+            bounds,
+            state,
+            metrics,
+            last: Mutex::default(),
+            report: Mutex::default(),
+        }
     }
 
     /// Reads, checks and compiles the rules, and makes them the ones that decide, or stages them: all of it, or nothing.
@@ -117,19 +143,26 @@ impl Reloader {
     pub(super) fn reload(&self, cause: Cause) -> Report {
         match cause {
             // Nobody is served yet, and everybody waits.
-            Cause::Start => self.load(cause, ""),
-            Cause::Asked | Cause::Watch => polite::aside(|| self.load(cause, "")),
+            Cause::Start => self.load(cause, "", true),
+            Cause::Asked | Cause::Watch => polite::aside(|| self.load(cause, "", false)),
         }
     }
 
     /// `by` is empty where nobody proved who they are: a signal, a file, the admin port.
-    fn load(&self, cause: Cause, by: &str) -> Report {
+    fn load(&self, cause: Cause, by: &str, accept: bool) -> Report {
         // One at a time: two reloads must not overtake each other.
         let mut last = lock(&self.last);
-        let mut report = Report { at: clock::now(), result: Err(String::new()), staged: false, warnings: 0 };
+        let mut report = Report {
+            at: clock::now(),
+            result: Err(String::new()),
+            staged: false,
+            needs_accept: false,
+            warnings: 0,
+        };
         report.result = sources::read(&self.from).map_err(|error| error.to_string()).and_then(|sources| {
             let (set, warnings) = self.checked(&sources)?;
             report.warnings = warnings;
+            let set = self.within_bounds(set, accept).inspect_err(|_| report.needs_accept = true)?;
             let about = (set.digest(), set.rules().len());
             // At the start there is nothing that a set could be compared with, unless one was approved before.
             let approved = self.approved();
@@ -157,6 +190,44 @@ impl Reloader {
         }
         *lock(&self.report) = Some(report.clone());
         report
+    }
+
+    /// What loading the files now would have changed among recent requests.
+    pub(super) fn plan(&self) -> Result<(RuleSetDigest, Blast), RulesError> {
+        let sources = sources::read(&self.from).map_err(|_| RulesError::Refused)?;
+        let (set, _) = self.checked(&sources).map_err(|problem| {
+            tracing::error!("the rule files do not load:\n{problem}");
+            RulesError::Refused
+        })?;
+        let digest = set.digest();
+        Ok((digest, self.blast_of(set).1))
+    }
+
+    fn blast_of(&self, set: RuleSet) -> (RuleSet, Blast) {
+        let candidate = as_if_active(set);
+        let now = self.state.now(clock::moment());
+        let recent = self.state.recent.all(now);
+        let active = self.state.rules();
+        let blast = blast(&recent, &self.state, active.as_deref(), &candidate, now);
+        (candidate.set, blast)
+    }
+
+    /// A set that changes no more answers than it may, or more with somebody's word.
+    fn within_bounds(&self, set: RuleSet, accept: bool) -> Result<RuleSet, String> {
+        let is_new = self.state.rules().as_ref().is_some_and(|active| active.set.digest() != set.digest());
+        if accept || !is_new || self.bounds.per_mille_max >= PER_MILLE {
+            return Ok(set);
+        }
+        let (set, blast) = self.blast_of(set);
+        if blast.share() * f64::from(PER_MILLE) <= f64::from(self.bounds.per_mille_max) {
+            tracing::info!(digest = %set.digest(), "{}", blast.sentence());
+            return Ok(set);
+        }
+        Err(format!(
+            "{}; more than {} in a thousand: it is loaded with --accept alone",
+            blast.sentence(),
+            self.bounds.per_mille_max
+        ))
     }
 
     /// The set that decided last, by the history.
@@ -215,10 +286,13 @@ impl Reloader {
     ) -> Result<(RuleSetDigest, bool), RulesError> {
         let name = by.to_string();
         match operation {
-            RulesOperation::Reload => {
-                let report = self.load(Cause::Asked, &name);
-                report.result.map(|(digest, _)| (digest, report.staged)).map_err(|_| RulesError::Refused)
+            RulesOperation::Reload { accept } => {
+                let report = self.load(Cause::Asked, &name, *accept);
+                let error = if report.needs_accept { RulesError::AcceptNeeded } else { RulesError::Refused };
+                report.result.map(|(digest, _)| (digest, report.staged)).map_err(|_| error)
             }
+            // It is answered without changing anything: see `plan`.
+            RulesOperation::Plan => Err(RulesError::Refused),
             RulesOperation::Approve(digest) => self.approve(*digest, &name),
             RulesOperation::Rollback(digest) => self.roll_back(*digest, &name),
             RulesOperation::Kill(rule) => self.kill(Some(rule), true, &name),

@@ -6,9 +6,11 @@
 use super::journal::Reply;
 use super::polite;
 use super::reload::{Reloader, RulesError};
+use crate::recent::Blast;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use sparr_protocol::exchange::{Refusal, RulesOperation, Said};
-use sparr_protocol::ids::Actor;
+use sparr_protocol::exchange::{BlastEntry, Refusal, RulesOperation, Said};
+use sparr_protocol::ids::{Actor, RuleSetDigest};
+use sparr_protocol::limits::TEXT_BYTES_MAX;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -43,6 +45,13 @@ pub(super) fn start(reloader: Arc<Reloader>) -> std::io::Result<(RulesDesk, Join
     let thread = std::thread::Builder::new().name("rules-desk".to_owned()).spawn(move || {
         polite::give_way();
         for Change { by, operation, reply } in waiting {
+            if matches!(operation, RulesOperation::Plan) {
+                reply(match reloader.plan() {
+                    Ok((digest, blast)) => Said::Blast(Box::new(entry(digest, &blast))),
+                    Err(error) => Said::Refused(refusal(&error)),
+                });
+                continue;
+            }
             reply(match reloader.carry_out(&operation, &by) {
                 Ok((digest, staged)) => Said::RuleSet { digest, staged },
                 Err(error) => Said::Refused(refusal(&error)),
@@ -50,6 +59,23 @@ pub(super) fn start(reloader: Arc<Reloader>) -> std::io::Result<(RulesDesk, Join
         }
     })?;
     Ok((RulesDesk { changes }, thread))
+}
+
+fn entry(digest: RuleSetDigest, blast: &Blast) -> BlastEntry {
+    let mut sentence = blast.sentence();
+    while sentence.len() > TEXT_BYTES_MAX {
+        sentence.pop();
+    }
+    BlastEntry {
+        digest,
+        requests: blast.requests,
+        changes: blast.changes(),
+        declines_before: blast.declines_before,
+        declines_after: blast.declines_after,
+        people: blast.people,
+        flagged: blast.flagged,
+        sentence,
+    }
 }
 
 fn refusal(error: &RulesError) -> Refusal {
@@ -62,5 +88,6 @@ fn refusal(error: &RulesError) -> Refusal {
         RulesError::AlreadySo => Refusal::AlreadySo,
         RulesError::NotKept(_) => Refusal::NotKept,
         RulesError::Refused => Refusal::RulesRefused,
+        RulesError::AcceptNeeded => Refusal::AcceptNeeded,
     }
 }

@@ -7,6 +7,7 @@ use super::caller::{CallerError, caller};
 use super::connection;
 use super::journal::JournalHandle;
 use super::lookups::Looking;
+use super::recorder::RecorderHandle;
 use super::rules_desk::RulesDesk;
 use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY};
 use crate::ids::CallerNo;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub journal: JournalHandle,
     /// Whom each member's desks have looked up today, and the audit of it.
     pub looking: Arc<Looking>,
+    /// Keeps what was screened, and takes in what became of it.
+    pub recorder: RecorderHandle,
     /// Where changes of rule sets go.
     pub rules: RulesDesk,
     /// Frames that were answered, of all workers: an engine that drains watches it come to rest.

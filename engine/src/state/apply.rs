@@ -127,6 +127,10 @@ impl State {
             Payload::Unknown { must_understand: false, .. } => {}
         }
         self.applied.fetch_add(1, Ordering::Release);
+        // While the journal is read at a start, there are no recent requests.
+        if self.is_ready() {
+            self.touched.note(record, self);
+        }
         Ok(())
     }
 

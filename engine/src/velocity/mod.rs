@@ -4,19 +4,21 @@
 //! of one card on two cores see each other exactly as they would one after the other.
 
 mod distinct;
+mod observed;
 pub mod spec;
 mod window;
 
-pub use window::{EXACT_EVENTS_MAX, Event, PANES_MAX, Reading};
+pub use observed::Observed;
+pub use window::{EXACT_EVENTS_MAX, Event, Marks, PANES_MAX, Reading};
 
 use dashmap::DashMap;
 use dashmap::Entry;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
-use spec::{KeyPlan, Measure};
+use spec::{KeyPlan, Mark, Measure};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use window::{Asked, Record};
+use window::{Asked, Kept, Record};
 
 /// Place of a key's record: the key expression and the pseudonym or pseudonyms, mixed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +105,7 @@ impl Velocity {
             Entry::Occupied(mut entry) => {
                 if counted {
                     let before = entry.get().heap_bytes();
-                    entry.get_mut().observe(event, plan.horizon_ms);
+                    entry.get_mut().observe(event, Kept::of(plan));
                     // Records only grow; most events find room.
                     let grown = entry.get().heap_bytes() - before;
                     if grown > 0 {
@@ -115,7 +117,7 @@ impl Velocity {
             Entry::Vacant(entry) => {
                 let mut record = Record::default();
                 if counted {
-                    record.observe(event, plan.horizon_ms);
+                    record.observe(event, Kept::of(plan));
                 }
                 Self::read_all(&record, plan, event.time, readings);
                 if counted && self.keys.load(Ordering::Relaxed) < self.keys_max {
@@ -144,6 +146,20 @@ impl Velocity {
         }
     }
 
+    /// Notes what became known of an event that was observed under a key, or that it does not hold any more. A key that was forgotten or not kept stays so.
+    pub fn mark(
+        &self,
+        plan: &KeyPlan,
+        first: Pseudonym,
+        second: Option<Pseudonym>,
+        (time, id): (Timestamp, u32),
+        (mark, holds): (Mark, bool),
+    ) {
+        if let Some(mut record) = self.records.get_mut(&Place::of(plan, first, second)) {
+            record.mark(time, id, mark, holds);
+        }
+    }
+
     fn read_all(record: &Record, plan: &KeyPlan, at: Timestamp, readings: &mut [Reading]) {
         for (index, spec) in &plan.readings {
             let asked = match spec.measure {
@@ -154,24 +170,31 @@ impl Velocity {
                 Measure::Distinct(name) => {
                     Asked::Distinct(plan.tags.iter().position(|tag| *tag == name).unwrap_or_default())
                 }
+                Measure::Marked(mark) => Asked::Marked(mark),
+                Measure::FirstSeen => {
+                    readings[index.0] = record.age_ms(at, spec.span_ms);
+                    continue;
+                }
             };
             readings[index.0] = record.read(at, spec.span_ms, spec.kinds, asked);
         }
     }
 
     fn say_capped(plan: &KeyPlan, readings: &mut [Reading]) {
-        for (index, _) in &plan.readings {
+        for (index, spec) in &plan.readings {
             if let Reading::Exact(value) = readings[index.0] {
-                readings[index.0] = Reading::Capped(value);
+                // A key for which there was no room may have been seen before.
+                let is_age = spec.measure == Measure::FirstSeen;
+                readings[index.0] = if is_age { Reading::Unknown } else { Reading::Capped(value) };
             }
         }
     }
 
-    /// Forgets the keys whose newest event is older than the horizon. Shard by shard: a caller on the decision
-    /// path waits for one shard at most.
-    pub fn forget_before(&self, time: Timestamp) {
+    /// Forgets the keys that no window of theirs needs any more. Shard by shard: a caller on the decision path waits for
+    /// one shard at most.
+    pub fn forget(&self, now: Timestamp) {
         self.records.retain(|_, record| {
-            let keep = record.newest() > time;
+            let keep = record.kept_until() > now;
             if !keep {
                 self.keys.fetch_sub(1, Ordering::Relaxed);
                 self.heap_bytes.fetch_sub(record.heap_bytes(), Ordering::Relaxed);

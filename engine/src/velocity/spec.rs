@@ -31,6 +31,15 @@ impl KindSet {
     /// The kinds that move a customer's money, and are counted unless a rule says otherwise.
     pub const DEFAULT: Self =
         Self::EMPTY.with(Kind::CardPayment).with(Kind::Invoice).with(Kind::Transfer).with(Kind::Instant);
+    /// Every kind.
+    pub const ALL: Self = {
+        let (mut set, mut at) = (Self::EMPTY, 0);
+        while at < Kind::ALL.len() {
+            set = set.with(Kind::ALL[at]);
+            at += 1;
+        }
+        set
+    };
     /// No kind.
     pub const EMPTY: Self = Self(0);
 
@@ -71,10 +80,29 @@ pub enum Measure {
     Max,
     /// How many different values of another key they carry.
     Distinct(KeyName),
+    /// How many of them have this mark.
+    Marked(Mark),
+    /// How long ago the key was first seen, ms, at most the window: a key that was not seen for longer than the window
+    /// is new again.
+    FirstSeen,
 }
 
 /// Different keys whose values one record can tell apart.
 pub const TAGS_MAX: usize = 2;
+
+/// What becomes known of an event after it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mark {
+    /// This engine declined it.
+    DeclinedBySparr,
+    /// Its final result says that the issuer, or the payer's bank, declined it.
+    DeclinedFinal,
+}
+
+impl Mark {
+    /// Every mark.
+    pub const ALL: [Self; 2] = [Self::DeclinedBySparr, Self::DeclinedFinal];
+}
 
 /// One reading that a rule asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,6 +133,11 @@ pub struct KeyPlan {
     pub tags: Vec<KeyName>,
     /// Longest window and the lateness that events may have, ms: older events are forgotten.
     pub horizon_ms: i64,
+    /// How long a key is remembered that is not seen again, ms: at least the horizon.
+    pub memory_ms: i64,
+    /// After which pause a key counts as new again, ms; `None` where no rule asks. A key has one such length, because its
+    /// record holds one first time.
+    pub first_seen_ms: Option<i64>,
     /// The readings, with their places.
     pub readings: Vec<(ReadingIndex, ReadingSpec)>,
 }
@@ -116,16 +149,30 @@ pub struct Plan {
     readings: usize,
 }
 
+impl KeyPlan {
+    /// Whether any reading asks for a mark.
+    pub fn asks_for(&self, mark: Mark) -> bool {
+        self.readings.iter().any(|(_, spec)| spec.measure == Measure::Marked(mark))
+    }
+}
+
 impl Plan {
     /// Adds a reading and gives back its place; a reading that is already there keeps its place. `None` where it asks
-    /// for the different values of one key too many.
+    /// for the different values of one key too many, or for a second length after which a key is new again.
     pub fn add(&mut self, spec: ReadingSpec) -> Option<ReadingIndex> {
         let at = match self.keys.iter().position(|plan| plan.key == spec.key) {
             Some(at) => at,
             None => {
                 let (key, kinds) = (spec.key, spec.kinds);
-                let plan = KeyPlan { key, kinds, tags: Vec::new(), horizon_ms: 0, readings: Vec::new() };
-                self.keys.push(plan);
+                self.keys.push(KeyPlan {
+                    key,
+                    kinds,
+                    tags: Vec::new(),
+                    horizon_ms: 0,
+                    memory_ms: 0,
+                    first_seen_ms: None,
+                    readings: Vec::new(),
+                });
                 self.keys.len() - 1
             }
         };
@@ -141,10 +188,21 @@ impl Plan {
             }
             plan.tags.push(name);
         }
+        if spec.measure == Measure::FirstSeen {
+            if plan.first_seen_ms.is_some() {
+                return None;
+            }
+            plan.first_seen_ms = Some(spec.span_ms);
+        }
         let index = ReadingIndex(self.readings);
         self.readings += 1;
         plan.kinds = plan.kinds.union(spec.kinds);
-        plan.horizon_ms = plan.horizon_ms.max(spec.span_ms + EVENT_LATE_MS_MAX + EVENT_EARLY_MS_MAX);
+        let needed_ms = spec.span_ms + EVENT_LATE_MS_MAX + EVENT_EARLY_MS_MAX;
+        plan.memory_ms = plan.memory_ms.max(needed_ms);
+        // When a key was first seen is one number of its record: no event is kept for it.
+        if spec.measure != Measure::FirstSeen {
+            plan.horizon_ms = plan.horizon_ms.max(needed_ms);
+        }
         plan.readings.push((index, spec));
         Some(index)
     }

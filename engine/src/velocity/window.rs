@@ -4,7 +4,7 @@
 //! holds depends on their times alone.
 
 use super::distinct::{Sketch, Tag, exactly};
-use super::spec::{KindSet, TAGS_MAX};
+use super::spec::{KeyPlan, KindSet, Mark, TAGS_MAX};
 use sparr_protocol::codes::Kind;
 use sparr_protocol::time::Timestamp;
 use std::collections::VecDeque;
@@ -27,7 +27,28 @@ pub struct Event {
     pub kind: Kind,
     /// Values of the keys whose different values are counted; zero where there is none.
     pub tags: [u32; TAGS_MAX],
+    /// Tells events of one time apart, when something becomes known of one of them: part of a digest of its request id.
+    pub id: u32,
+    /// What has become known of it.
+    pub marks: Marks,
 }
+
+/// The marks of one event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(u8);
+
+impl Marks {
+    const fn has(self, mark: Mark) -> bool {
+        self.0 & 1 << mark as u8 != 0
+    }
+
+    const fn set(&mut self, mark: Mark, holds: bool) {
+        let bit = 1 << mark as u8;
+        self.0 = if holds { self.0 | bit } else { self.0 & !bit };
+    }
+}
+
+const _: () = assert!(size_of::<Event>() == 40, "marks and id lie where the padding was");
 
 /// What is read of the events in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +58,8 @@ pub(super) enum Asked {
     Max,
     /// Different values of the key with this place among the record's tags.
     Distinct(usize),
+    /// Events with a mark.
+    Marked(Mark),
 }
 
 /// Several old events, known only together.
@@ -51,12 +74,14 @@ struct Pane {
     max: Option<i64>,
     kinds: KindSet,
     values: [Sketch; TAGS_MAX],
+    /// How many have each mark.
+    marked: [u32; Mark::ALL.len()],
 }
 
 impl Pane {
     fn of(event: Event) -> Self {
         let kinds = KindSet::EMPTY.with(event.kind);
-        let Event { time, amount, tags, .. } = event;
+        let Event { time, amount, tags, marks, .. } = event;
         Self {
             first: time,
             last: time,
@@ -65,6 +90,7 @@ impl Pane {
             max: amount,
             kinds,
             values: tags.map(Sketch::of),
+            marked: Mark::ALL.map(|mark| marks.has(mark).into()),
         }
     }
 
@@ -77,6 +103,7 @@ impl Pane {
             max: self.max.zip(newer.max).map(|(ours, theirs)| ours.max(theirs)),
             kinds: self.kinds.union(newer.kinds),
             values: std::array::from_fn(|at| self.values[at].union(newer.values[at])),
+            marked: std::array::from_fn(|at| self.marked[at].saturating_add(newer.marked[at])),
         }
     }
 }
@@ -86,6 +113,8 @@ impl Pane {
 pub enum Reading {
     /// The request does not carry the key, or a sum has an amount that no rate converts.
     Absent,
+    /// It cannot be told yet, or no longer: whether a key is new, where not everything was observed for so long.
+    Unknown,
     /// Exactly this.
     Exact(i64),
     /// About this, and the answer says so: some events are known only by pane, which can only count too many, or
@@ -93,18 +122,56 @@ pub enum Reading {
     Capped(i64),
 }
 
+/// How long a record keeps what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Events, ms.
+    pub(super) horizon_ms: i64,
+    /// The record itself, ms.
+    pub(super) memory_ms: i64,
+    /// After which pause the key is new again, ms.
+    pub(super) first_seen_ms: Option<i64>,
+}
+
+impl Kept {
+    pub(super) const fn of(plan: &KeyPlan) -> Self {
+        let KeyPlan { horizon_ms, memory_ms, first_seen_ms, .. } = *plan;
+        Self { horizon_ms, memory_ms, first_seen_ms }
+    }
+}
+
 /// The events of one key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Record {
+    /// The first event after the last pause that makes the key new again.
+    first: Timestamp,
+    /// When the record may be forgotten, if nothing else comes.
+    kept_until: Timestamp,
     /// By time, oldest first; equal times in order of arrival.
     events: VecDeque<Event>,
     /// By time, oldest first; all before the oldest exact event when they were made.
     panes: Vec<Pane>,
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            first: Timestamp::from_ms(i64::MAX),
+            kept_until: Timestamp::MIN,
+            events: VecDeque::new(),
+            panes: Vec::new(),
+        }
+    }
+}
+
 impl Record {
     /// Adds an event and forgets what is older than the horizon before the newest one.
-    pub(super) fn observe(&mut self, event: Event, horizon_ms: i64) {
+    pub(super) fn observe(&mut self, event: Event, kept: Kept) {
+        let Kept { horizon_ms, memory_ms, first_seen_ms } = kept;
+        let paused =
+            self.events.is_empty() || event.time.ms_since(self.newest()) > first_seen_ms.unwrap_or(memory_ms);
+        self.first = if paused { event.time } else { self.first.min(event.time) };
+        self.kept_until = self.kept_until.max(event.time.saturating_add_ms(memory_ms));
         let newest = self.newest().max(event.time);
         let forgotten = newest.saturating_add_ms(-horizon_ms);
         while self.events.front().is_some_and(|oldest| oldest.time <= forgotten) {
@@ -167,10 +234,14 @@ impl Record {
                 amounts.try_fold(0i64, |max, amount| Some(max.max(amount?)))
             }
             Asked::Distinct(tag) => Some(distinct(tag, events(), panes())),
+            Asked::Marked(mark) => Some(
+                events().filter(|event| event.marks.has(mark)).count() as i64
+                    + panes().map(|pane| i64::from(pane.marked[mark as usize])).sum::<i64>(),
+            ),
         };
         let whole = |pane: &Pane| inside(pane.first) && inside(pane.last) && kinds.includes(pane.kinds);
         let exact = match asked {
-            Asked::Count | Asked::Sum | Asked::Max => panes().all(whole),
+            Asked::Count | Asked::Sum | Asked::Max | Asked::Marked(_) => panes().all(whole),
             Asked::Distinct(_) => panes().next().is_none(),
         };
         match total {
@@ -178,6 +249,33 @@ impl Record {
             Some(total) if exact => Reading::Exact(total),
             Some(total) => Reading::Capped(total),
         }
+    }
+
+    /// How long ago the key was first seen, ms, at most `span_ms`. It is new where it was not seen before.
+    pub(super) fn age_ms(&self, at: Timestamp, span_ms: i64) -> Reading {
+        let paused = at.ms_since(self.newest()) > span_ms;
+        Reading::Exact(if paused { 0 } else { at.ms_since(self.first).clamp(0, span_ms) })
+    }
+
+    /// Notes what became known of an event, or that it does not hold any more. Called once for each change. It is told apart by its time and id; among the panes, the one that covers its
+    /// time takes the mark, so that a window never holds fewer marks than there were.
+    pub(super) fn mark(&mut self, time: Timestamp, id: u32, mark: Mark, holds: bool) {
+        let known = self.events.iter_mut().rev().find(|event| event.time == time && event.id == id);
+        match known {
+            Some(event) => event.marks.set(mark, holds),
+            None => {
+                if let Some(pane) = self.panes.iter_mut().find(|pane| pane.first <= time && time <= pane.last)
+                {
+                    let marked = &mut pane.marked[mark as usize];
+                    *marked = if holds { marked.saturating_add(1) } else { marked.saturating_sub(1) };
+                }
+            }
+        }
+    }
+
+    /// Until when the record is kept, if nothing else comes.
+    pub(super) fn kept_until(&self) -> Timestamp {
+        self.kept_until
     }
 
     /// Time of the newest event.
@@ -208,105 +306,5 @@ fn distinct<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const HOUR_MS: i64 = 3_600_000;
-
-    fn event(time_ms: i64, amount: i64) -> Event {
-        Event {
-            time: Timestamp::from_ms(time_ms),
-            amount: Some(amount),
-            kind: Kind::CardPayment,
-            tags: [0; 2],
-        }
-    }
-
-    fn read(record: &Record, at_ms: i64, span_ms: i64, measure: Asked) -> Reading {
-        record.read(Timestamp::from_ms(at_ms), span_ms, KindSet::DEFAULT, measure)
-    }
-
-    #[test]
-    fn a_window_is_open_at_its_start_and_closed_at_its_end() {
-        let mut record = Record::default();
-        for (time, amount) in [(0, 1), (HOUR_MS, 10), (HOUR_MS, 100)] {
-            record.observe(event(time, amount), 24 * HOUR_MS);
-        }
-        for (at, span, count, sum) in [
-            (HOUR_MS, HOUR_MS, 2, 110),
-            (HOUR_MS, HOUR_MS + 1, 3, 111),
-            (HOUR_MS - 1, HOUR_MS, 1, 1),
-            (2 * HOUR_MS, HOUR_MS, 0, 0),
-            (2 * HOUR_MS - 1, HOUR_MS, 2, 110),
-        ] {
-            assert_eq!(read(&record, at, span, Asked::Count), Reading::Exact(count), "{at} {span}");
-            assert_eq!(read(&record, at, span, Asked::Sum), Reading::Exact(sum), "{at} {span}");
-        }
-    }
-
-    #[test]
-    fn a_sum_with_an_amount_that_no_rate_converts_is_absent_and_not_too_small() {
-        let mut record = Record::default();
-        record.observe(event(0, 5), HOUR_MS);
-        record.observe(Event { amount: None, ..event(10, 0) }, HOUR_MS);
-        assert_eq!(read(&record, 10, HOUR_MS, Asked::Sum), Reading::Absent);
-        assert_eq!(read(&record, 10, HOUR_MS, Asked::Count), Reading::Exact(2));
-        assert_eq!(read(&record, 9, HOUR_MS, Asked::Sum), Reading::Exact(5));
-    }
-
-    #[test]
-    fn memory_of_one_key_is_bounded_however_often_it_is_seen() {
-        let mut record = Record::default();
-        for time in 0..100_000 {
-            record.observe(event(time, 1), 90 * 24 * HOUR_MS);
-        }
-        assert!(record.events.len() <= EXACT_EVENTS_MAX && record.panes.len() <= PANES_MAX);
-        assert!(record.heap_bytes() < 8_192, "{} bytes", record.heap_bytes());
-    }
-
-    proptest! {
-        /// The naive twin: every event kept, filtered at reading.
-        #[test]
-        fn readings_equal_a_plain_list_while_exact_and_never_fall_below_it(
-            steps in prop::collection::vec((0i64..4_000, 0i64..500, prop::bool::weighted(0.1)), 1..200),
-            span in 1i64..60_000,
-        ) {
-            let (mut record, mut all, mut now) = (Record::default(), Vec::new(), 0);
-            for (step, amount, late) in steps {
-                now += step;
-                let time = if late { (now - 10_000).max(0) } else { now };
-                // A few different values, and sometimes none.
-                let event = Event { tags: [amount as u32 % 7, 0], ..event(time, amount) };
-                record.observe(event, 60_000);
-                all.push(event);
-                for at in [now, time] {
-                    let within = |e: &&Event| at - span < e.time.ms() && e.time.ms() <= at;
-                    let max = all.iter().filter(within).filter_map(|e| e.amount).max().unwrap_or(0);
-                    let values: std::collections::HashSet<u32> =
-                        all.iter().filter(within).map(|e| e.tags[0]).filter(|tag| *tag != 0).collect();
-                    let inside = all.iter().filter(|e| at - span < e.time.ms() && e.time.ms() <= at);
-                    let (count, sum) = inside.fold((0, 0), |(count, sum), e| (count + 1, sum + e.amount.unwrap_or(0)));
-                    // A window whose start lies before the horizon of the newest event is not asked of a record.
-                    if record.newest().ms() - (at - span) > 60_000 { continue; }
-                    for (measure, naive) in [(Asked::Count, count), (Asked::Sum, sum), (Asked::Max, max)] {
-                        match read(&record, at, span, measure) {
-                            Reading::Exact(value) => prop_assert_eq!(value, naive),
-                            Reading::Capped(value) => prop_assert!(value >= naive, "{} < {}", value, naive),
-                            Reading::Absent => prop_assert!(false, "every amount is known"),
-                        }
-                    }
-                    match read(&record, at, span, Asked::Distinct(0)) {
-                        Reading::Exact(value) => prop_assert_eq!(value, values.len() as i64),
-                        // A sketch may be off, and is never below what is at hand.
-                        Reading::Capped(value) => prop_assert!(value > 0),
-                        Reading::Absent => prop_assert!(false, "there is always a number"),
-                    }
-                    if all.len() <= EXACT_EVENTS_MAX {
-                        prop_assert!(matches!(read(&record, at, span, Asked::Count), Reading::Exact(_)));
-                    }
-                }
-            }
-        }
-    }
-}
+#[path = "window_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use crate::support::of_tier;
 use arc_swap::ArcSwap;
 use sparr_engine::decision::VerifyUnavailable;
 use sparr_engine::metrics::{JournalState, Metrics};
-use sparr_engine::policy::{Policy, Required, Sharing};
+use sparr_engine::policy::{Policy, Required, Sharing, StaleAfter};
 use sparr_engine::request::{Keyring, LivePseudonyms, NetworkKey, ValueKind};
 use sparr_engine::server::journal::{self, By, Intent, JournalFolder, JournalHandle, Store};
 use sparr_engine::server::keys::SigningKey;
@@ -67,7 +67,7 @@ impl Journal {
         let key = SigningKey::load(keys.path()).expect("a key");
         let sharing = Arc::new(ArcSwap::from_pointee(Sharing::default()));
         let (handle, thread) =
-            journal::start(opened, key, sharing, state.clone(), metrics.clone()).expect("a thread");
+            journal::start(opened, key, sharing, state.clone(), metrics.clone(), None).expect("a thread");
         Self { handle: Some(handle), thread: Some(thread), state, metrics, _keys: keys }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the whole, in one binary: real engines in processes of their own, and the repository itself.
 
+mod aftermath;
 mod audit;
 mod backtest;
 mod certificates;
@@ -16,6 +17,7 @@ mod full_disk;
 mod journal_faults;
 mod lists;
 mod membership;
+mod memory;
 mod merge;
 mod police_attacks;
 mod police_first;

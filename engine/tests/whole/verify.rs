@@ -63,7 +63,7 @@ fn open(folder: &Path) -> (Store, Vec<(Record, RecordDigest)>, Chain) {
         Ok(())
     });
     let own = own.expect("whole");
-    let origin = Origin { member, engine: 1, epoch: own.last_epoch().expect("an epoch") + 1 };
+    let origin = Origin { member, engine: 1, epoch: own.last_epoch.expect("an epoch") + 1 };
     let chain = Chain::new(origin, own.last_digest, own.highest_stamp);
     (store, records, chain)
 }

@@ -13,6 +13,7 @@ pub use config::{ClientConfig, Identity, IdentityError};
 pub use pipe::{ConnectError, EngineConnection, Pipe, PipeError, PipeReceiver, PipeSender, Traffic};
 pub use policy::{FailPolicy, Fallback};
 
+use crate::aftermath::{FinalResult, Label};
 use crate::codes::Kind;
 use crate::exchange::{ExchangeAnswer, ExchangeRequest, Operation};
 use crate::ids::RequestId;
@@ -22,7 +23,7 @@ use link::Link;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 /// A client of one engine. Share it: it is cheap to use from many tasks at once.
 pub struct Client {
@@ -151,10 +152,39 @@ impl Client {
     pub async fn exchange(&self, request: &ExchangeRequest) -> Result<Vec<ExchangeAnswer>, CallError> {
         let mut frame = Vec::new();
         request.encode(&mut frame).map_err(EncodeError::from)?;
+        self.ask(request.id, frame).await
+    }
+
+    /// Tells what became of a request.
+    pub async fn final_result(&self, result: &FinalResult) -> Result<Vec<ExchangeAnswer>, CallError> {
+        let mut frame = Vec::new();
+        result.encode(&mut frame).map_err(EncodeError::from)?;
+        self.ask(result.id, frame).await
+    }
+
+    /// Tells what a payment turned out to be.
+    pub async fn label(&self, label: &Label) -> Result<Vec<ExchangeAnswer>, CallError> {
+        let mut frame = Vec::new();
+        label.encode(&mut frame).map_err(EncodeError::from)?;
+        self.ask(label.id, frame).await
+    }
+
+    /// Asks for answers that come as long as the connection lives: a channel that ends with it.
+    pub async fn watch(
+        &self,
+        request: &ExchangeRequest,
+    ) -> Result<mpsc::UnboundedReceiver<ExchangeAnswer>, CallError> {
+        let mut frame = Vec::new();
+        request.encode(&mut frame).map_err(EncodeError::from)?;
+        self.link().await?.exchange(request.id, frame)
+    }
+
+    /// Sends one question and waits for all its answers.
+    async fn ask(&self, id: RequestId, frame: Vec<u8>) -> Result<Vec<ExchangeAnswer>, CallError> {
         let timeout = self.config.exchange_timeout;
         let call = async {
             let link = self.link().await?;
-            let mut answers = link.exchange(request.id, frame)?;
+            let mut answers = link.exchange(id, frame)?;
             let mut all = Vec::new();
             while let Some(answer) = answers.recv().await {
                 let last = !answer.said.more_follows();

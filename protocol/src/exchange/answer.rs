@@ -2,6 +2,7 @@
 
 use super::entries::{FlagEntry, FlagWire, IndicatorEntry, IndicatorWire, Look, LookWire, MemberWire};
 use super::exemptions::{self, ExemptionEntry};
+use super::recall::{self, RecallEntry};
 use super::status::{Enforcement, EngineEntry, EngineWire, ExchangeEntry, ExchangeWire};
 use super::{ExchangeError, PlannedChange, Refusal};
 use crate::codec;
@@ -65,6 +66,31 @@ pub enum Said {
         /// Whether it waits for a second person's approval instead of deciding.
         staged: bool,
     },
+    /// A request that would be answered otherwise now; more answers follow.
+    Recalled(Box<RecallEntry>),
+    /// What a rule set would have changed.
+    Blast(Box<BlastEntry>),
+}
+
+/// What a rule set would have changed among the requests of the last hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlastEntry {
+    /// The rule set.
+    pub digest: RuleSetDigest,
+    /// Requests that were looked at.
+    pub requests: u64,
+    /// Of those: answered otherwise.
+    pub changes: u64,
+    /// Declines under the active set.
+    pub declines_before: u64,
+    /// Declines under this one.
+    pub declines_after: u64,
+    /// Different people whose answer differs.
+    pub people: u64,
+    /// Of those: with a flag in force.
+    pub flagged: u64,
+    /// The same in a sentence, with the rules whose hits overlap: at most 254 bytes.
+    pub sentence: String,
 }
 
 impl Said {
@@ -79,14 +105,16 @@ impl Said {
             | Self::Exemption(_)
             | Self::Enforcement(_)
             | Self::Exchange(_)
-            | Self::Engine(_) => true,
+            | Self::Engine(_)
+            | Self::Recalled(_) => true,
             Self::Durable { .. }
             | Self::Refused(_)
             | Self::End
             | Self::Reason(_)
             | Self::Drafted { .. }
             | Self::Plan(_)
-            | Self::RuleSet { .. } => false,
+            | Self::RuleSet { .. }
+            | Self::Blast(_) => false,
         }
     }
 }
@@ -131,6 +159,18 @@ const _: () = assert!(
         <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
 );
 
+codec::wire_struct! {
+    struct BlastWire / ArchivedBlastWire {
+        digest: [u8; 16],
+        requests: u64,
+        changes: u64,
+        declines_before: u64,
+        declines_after: u64,
+        people: u64,
+        flagged: u64,
+    }
+}
+
 const DURABLE: u8 = 1;
 const REFUSED: u8 = 2;
 const FLAG: u8 = 3;
@@ -144,9 +184,21 @@ const LOOK: u8 = 10;
 const LINE: u8 = 11;
 const EXEMPTION: u8 = 12;
 const RULE_SET: u8 = 13;
-const ENFORCEMENT: u8 = 14;
-const EXCHANGE: u8 = 15;
-const ENGINE: u8 = 16;
+const ENFORCEMENT: u8 = 16;
+const EXCHANGE: u8 = 17;
+const ENGINE: u8 = 18;
+const RECALLED: u8 = 14;
+const BLAST: u8 = 15;
+
+const _: () = assert!(
+    codec::size::<AnswerHead>()
+        + codec::size::<BlastWire>()
+        + 1
+        + TEXT_BYTES_MAX
+        + recall::ENTRY_BYTES_MAX
+        + FRAME_HEADER_BYTES
+        <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
+);
 
 const _: () = assert!(
     codec::size::<AnswerHead>() + exemptions::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
@@ -173,6 +225,8 @@ impl ExchangeAnswer {
             Said::Enforcement(_) => (ENFORCEMENT, 0),
             Said::Exchange(_) => (EXCHANGE, 0),
             Said::Engine(_) => (ENGINE, 0),
+            Said::Recalled(_) => (RECALLED, 0),
+            Said::Blast(_) => (BLAST, 0),
         };
         let head = AnswerHead {
             id: self.id.0,
@@ -211,6 +265,31 @@ impl ExchangeAnswer {
                 Said::RuleSet { digest, staged } => {
                     out.extend_from_slice(&digest.0);
                     out.push((*staged).into());
+                }
+                Said::Recalled(entry) => entry.write(out),
+                Said::Blast(blast) => {
+                    let BlastEntry {
+                        digest,
+                        requests,
+                        changes,
+                        declines_before,
+                        declines_after,
+                        people,
+                        flagged,
+                        ..
+                    } = **blast;
+                    let digest = digest.0;
+                    let wire = BlastWire {
+                        digest,
+                        requests,
+                        changes,
+                        declines_before,
+                        declines_after,
+                        people,
+                        flagged,
+                    };
+                    codec::write(&wire, out);
+                    codec::write_text(&blast.sentence, out);
                 }
                 Said::Refused(_) | Said::End => {}
             }
@@ -282,6 +361,23 @@ impl ExchangeAnswer {
                 let (wire, rest) = codec::read::<EngineWire>(rest)?;
                 (Said::Engine(Box::new(wire.entry()?)), rest)
             }
+            RECALLED => (Said::Recalled(Box::new(RecallEntry::read(rest)?)), &[][..]),
+            BLAST => {
+                let (wire, rest) = codec::read::<BlastWire>(rest)?;
+                let (sentence, rest) =
+                    codec::read_text(rest).map_err(|_| ExchangeError::Value("sentence"))?;
+                let blast = BlastEntry {
+                    digest: RuleSetDigest(wire.digest),
+                    requests: wire.requests.to_native(),
+                    changes: wire.changes.to_native(),
+                    declines_before: wire.declines_before.to_native(),
+                    declines_after: wire.declines_after.to_native(),
+                    people: wire.people.to_native(),
+                    flagged: wire.flagged.to_native(),
+                    sentence: sentence.to_owned(),
+                };
+                (Said::Blast(Box::new(blast)), rest)
+            }
             _ => return Err(ExchangeError::Value("said")),
         };
         if !rest.is_empty() {
@@ -299,8 +395,9 @@ impl ExchangeAnswer {
 /// Where each field lies, for `WIRE.md`.
 #[cfg(test)]
 pub(crate) mod layouts {
-    use super::{AnswerHead, DurableWire};
+    use super::{AnswerHead, BlastWire, DurableWire};
 
     pub(crate) const HEAD: &[(&str, usize, usize)] = AnswerHead::LAYOUT;
     pub(crate) const DURABLE: &[(&str, usize, usize)] = DurableWire::LAYOUT;
+    pub(crate) const BLAST: &[(&str, usize, usize)] = BlastWire::LAYOUT;
 }

@@ -92,6 +92,7 @@ pub(super) fn write(operation: &Operation, out: &mut Vec<u8>) {
         | Operation::Exemption(_)
         | Operation::Rules(_)
         | Operation::ExchangeStatus
+        | Operation::Recall(_)
         | Operation::ReasonName { .. } => {}
     }
 }

@@ -10,6 +10,7 @@ mod exemptions;
 mod flags;
 mod indicators;
 mod members;
+mod recall;
 mod request;
 mod rules;
 mod status;
@@ -26,17 +27,20 @@ pub(crate) use indicators::layouts as indicator_layouts;
 #[cfg(test)]
 pub(crate) use members::layouts as member_layouts;
 #[cfg(test)]
+pub(crate) use recall::LAYOUT as RECALL_LAYOUT;
+#[cfg(test)]
 pub(crate) use request::layouts as request_layouts;
 #[cfg(test)]
 pub(crate) use status::layouts as status_layouts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{ExchangeAnswer, Said};
+pub use answer::{BlastEntry, ExchangeAnswer, Said};
 pub use entries::{FlagEntry, IndicatorEntry, Look};
 pub use exemptions::{ExemptionEntry, ExemptionOperation};
 pub use indicators::IndicatorOperation;
 pub use members::MemberOperation;
+pub use recall::{RecallEntry, RecallOperation, ShortAnswer};
 pub use request::{ExchangeRequest, Operation, SubjectText};
 pub use rules::RulesOperation;
 pub use status::{Enforcement, EngineEntry, ExchangeEntry, HeldBack, MISSING_NAMED_MAX};
@@ -86,8 +90,14 @@ codes! {
         /// One rule, or all of them.
         RuleKill = 51 "rule_kill",
         RuleRevive = 52 "rule_revive",
+        /// What the rule files, if they were loaded now, would have changed among recent requests.
+        RulesPlan = 53 "rules_plan",
+        /// Requests that would be answered otherwise now.
+        RecallList = 56 "recall_list",
+        /// The same, and each other one as it is found.
+        RecallWatch = 57 "recall_watch",
         /// Who is there, who lacks what, how old the state is.
-        ExchangeStatus = 56 "exchange_status",
+        ExchangeStatus = 60 "exchange_status",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
     }
@@ -196,6 +206,8 @@ codes! {
         AlreadySo = 49 "already_so",
         /// The engine could not keep it on its disk: nothing was changed.
         NotKept = 50 "not_kept",
+        /// The rule set would change more answers than the configuration allows without a word: say that it is meant.
+        AcceptNeeded = 51 "accept_needed",
     }
 
     /// Where a flag stands.

@@ -2,8 +2,8 @@
 
 use super::flags::{self, LiftWire};
 use super::{
-    ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RulesOperation,
-    TermsWire, zero,
+    ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RecallOperation,
+    RulesOperation, TermsWire, zero,
 };
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
@@ -136,6 +136,8 @@ pub enum Operation {
     Rules(RulesOperation),
     /// How the exchange stands.
     ExchangeStatus,
+    /// Requests that would be answered otherwise now.
+    Recall(RecallOperation),
     /// The name of a reason code.
     ReasonName {
         /// The code.
@@ -189,6 +191,7 @@ impl Operation {
             Self::Exemption(operation) => operation.kind(),
             Self::Rules(operation) => operation.kind(),
             Self::ExchangeStatus => OperationKind::ExchangeStatus,
+            Self::Recall(operation) => operation.kind(),
             Self::ReasonName { .. } => OperationKind::ReasonName,
         }
     }
@@ -251,6 +254,7 @@ impl ExchangeRequest {
                 Operation::Member(operation) => operation.write(out),
                 Operation::Exemption(operation) => operation.write(out),
                 Operation::Rules(operation) => operation.write(out),
+                Operation::Recall(operation) => operation.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
             }
         })
@@ -327,7 +331,11 @@ impl ExchangeRequest {
             | OperationKind::ExemptList => {
                 (Operation::Exemption(ExemptionOperation::read(kind, rest)?), &[][..])
             }
+            OperationKind::RecallList | OperationKind::RecallWatch => {
+                (Operation::Recall(RecallOperation::read(kind, rest)?), &[][..])
+            }
             OperationKind::RulesReload
+            | OperationKind::RulesPlan
             | OperationKind::RulesApprove
             | OperationKind::RulesRollback
             | OperationKind::RuleKill

@@ -11,7 +11,12 @@ use crate::indicator::read_last_text;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RulesOperation {
     /// Load the files again: staged where a second person has to approve.
-    Reload,
+    Reload {
+        /// It is meant to change more answers than the configuration allows without a word.
+        accept: bool,
+    },
+    /// Say what loading the files would have changed among recent requests, and change nothing.
+    Plan,
     /// Make the staged set decide. Another person than the one who asked for the reload.
     Approve(RuleSetDigest),
     /// Make an earlier set decide again: this one, or the one before the active one.
@@ -30,7 +35,8 @@ impl RulesOperation {
     /// Which operation it is.
     pub fn kind(&self) -> OperationKind {
         match self {
-            Self::Reload => OperationKind::RulesReload,
+            Self::Reload { .. } => OperationKind::RulesReload,
+            Self::Plan => OperationKind::RulesPlan,
             Self::Approve(_) => OperationKind::RulesApprove,
             Self::Rollback(_) => OperationKind::RulesRollback,
             Self::Kill(_) | Self::KillAll => OperationKind::RuleKill,
@@ -40,7 +46,12 @@ impl RulesOperation {
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Reload | Self::Rollback(None) | Self::KillAll | Self::ReviveAll => {}
+            Self::Reload { accept: false }
+            | Self::Plan
+            | Self::Rollback(None)
+            | Self::KillAll
+            | Self::ReviveAll => {}
+            Self::Reload { accept: true } => out.push(1),
             Self::Approve(digest) | Self::Rollback(Some(digest)) => out.extend_from_slice(&digest.0),
             Self::Kill(rule) | Self::Revive(rule) => codec::write_text(rule, out),
         }
@@ -56,8 +67,10 @@ impl RulesOperation {
             _ => Err(ExchangeError::Value("rule")),
         };
         match (kind, rest) {
-            (OperationKind::RulesReload, []) => Ok(Self::Reload),
-            (OperationKind::RulesReload, _) => Err(ExchangeError::Length),
+            (OperationKind::RulesReload, []) => Ok(Self::Reload { accept: false }),
+            (OperationKind::RulesReload, [1]) => Ok(Self::Reload { accept: true }),
+            (OperationKind::RulesPlan, []) => Ok(Self::Plan),
+            (OperationKind::RulesReload | OperationKind::RulesPlan, _) => Err(ExchangeError::Length),
             (OperationKind::RulesApprove, _) => digest().map(Self::Approve),
             (OperationKind::RulesRollback, []) => Ok(Self::Rollback(None)),
             (OperationKind::RulesRollback, _) => digest().map(|digest| Self::Rollback(Some(digest))),

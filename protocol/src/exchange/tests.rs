@@ -1,7 +1,7 @@
 //! Operations and answers against their own bytes.
 
 use super::*;
-use crate::codes::SubjectKind;
+use crate::codes::{Outcome, Review, SubjectKind};
 use crate::exemption::{ExemptionId, ExemptionKey, ExemptionStanding, RuleNames};
 use crate::frame::Next;
 use crate::ids::{MemberName, Pseudonym, RequestId, RuleSetDigest};
@@ -13,7 +13,8 @@ use crate::limits::EXCHANGE_ANSWER_FRAME_BYTES_MAX;
 use crate::member::{MemberEntry, MemberKind, MemberStanding};
 use crate::money::Currency;
 use crate::place::Country;
-use crate::response::{Position, ReasonCode};
+use crate::record::RecordKind;
+use crate::response::{Position, ReasonCode, Why};
 
 fn terms() -> Terms {
     Terms {
@@ -117,7 +118,11 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         Operation::Exemption(ExemptionOperation::Confirm(ExemptionId([7; 16]))),
         Operation::Exemption(ExemptionOperation::End(ExemptionId([7; 16]))),
         Operation::Exemption(ExemptionOperation::List),
-        Operation::Rules(RulesOperation::Reload),
+        Operation::Rules(RulesOperation::Reload { accept: false }),
+        Operation::Rules(RulesOperation::Reload { accept: true }),
+        Operation::Rules(RulesOperation::Plan),
+        Operation::Recall(RecallOperation::List(7)),
+        Operation::Recall(RecallOperation::Watch(0)),
         Operation::Rules(RulesOperation::Approve(digest)),
         Operation::Rules(RulesOperation::Rollback(Some(digest))),
         Operation::Rules(RulesOperation::Rollback(None)),
@@ -142,6 +147,7 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
                 Operation::Rules(RulesOperation::Kill(rule) | RulesOperation::Revive(rule)) => {
                     message.len() - end == 1 + rule.len()
                 }
+                Operation::Rules(RulesOperation::Reload { accept }) => *accept && message.len() - end == 1,
                 _ => false,
             };
             assert!(
@@ -236,6 +242,26 @@ fn every_answer_round_trips() {
             why: "y".repeat(crate::limits::REFERENCE_BYTES_MAX),
         })),
         Said::RuleSet { digest: RuleSetDigest([9; 16]), staged: true },
+        Said::Blast(Box::new(BlastEntry {
+            digest: RuleSetDigest([9; 16]),
+            requests: 1,
+            changes: 2,
+            declines_before: 3,
+            declines_after: 4,
+            people: 5,
+            flagged: 6,
+            sentence: "z".repeat(crate::limits::TEXT_BYTES_MAX),
+        })),
+        Said::Recalled(Box::new(RecallEntry {
+            number: 1,
+            request_id: RequestId([4; 16]),
+            payment_id: Some("p".repeat(crate::limits::PAYMENT_ID_BYTES_MAX)),
+            answered_at: Timestamp::from_ms(5),
+            found_at: Timestamp::from_ms(6),
+            was: Ok((Outcome::Approve, Review::NoReview)),
+            is: Err(Why::RuleError),
+            cause: RecordKind::FlagRaised,
+        })),
         Said::Durable { peers: 0, effective_from: Timestamp::from_ms(7), second_person: true },
         Said::Refused(Refusal::NotRegistrar),
         Said::Flag(entry.clone()),

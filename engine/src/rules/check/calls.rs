@@ -10,9 +10,10 @@ use crate::rules::ir::{Atom, Case, Choice, Node, Number, Part, Pattern, Test, Te
 use sparr_protocol::text::nearest;
 
 /// Every function, for "did you mean".
-const FUNCTIONS: [&str; 35] = [
+const FUNCTIONS: [&str; 36] = [
     "has",
     "velocity",
+    "first_seen",
     "indicator",
     "list",
     "cidrs",
@@ -56,10 +57,8 @@ const OF_CONSTANTS: [&str; 8] =
     ["exists_one", "existsOne", "map", "filter", "transformList", "string", "bool", "type"];
 
 /// Names that are known and have a meaning, but not in this version.
-const NOT_YET: &[(&str, &str)] = &[
-    ("first_seen", "when a key was first seen"),
-    ("amount_in", "an amount in a currency of choice; `amount_base_minor` is in the set's base currency"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("amount_in", "an amount in a currency of choice; `amount_base_minor` is in the set's base currency")];
 
 impl Checker<'_> {
     /// `function(arguments)` or `target.function(arguments)`.
@@ -74,6 +73,7 @@ impl Checker<'_> {
         match (function.text.as_str(), target, arguments) {
             ("has", None, [argument]) => self.presence(argument, at),
             ("velocity", None, _) => self.say_no_measure(function, arguments, at),
+            ("first_seen", None, _) => self.first_seen(function, arguments, at),
             ("indicator", None, _) => self.say_no_attribute(function, arguments, at),
             ("list" | "cidrs", None, _) => {
                 let message =

@@ -1,6 +1,6 @@
 //! `velocity(key, window)`: whose events, how far back, which kinds, and what is read of them.
 
-use super::durations::parse_duration;
+use super::durations::{duration_text, parse_duration};
 use super::{Checker, NumberKind, Typed};
 use crate::limits::VELOCITY_SPAN_MS_MAX;
 use crate::request::KeyName;
@@ -8,7 +8,7 @@ use crate::rules::diagnostic::Code as DiagnosticCode;
 use crate::rules::expression::{Expr, Literal, Place, Syntax, Word};
 use crate::rules::fields::alternatives;
 use crate::rules::ir::{Node, Number};
-use crate::velocity::spec::{KeyExpr, KindSet, Measure, ReadingSpec, TAGS_MAX};
+use crate::velocity::spec::{KeyExpr, KindSet, Mark, Measure, ReadingSpec, TAGS_MAX};
 use sparr_protocol::codes::Kind;
 use sparr_protocol::text::nearest;
 
@@ -31,10 +31,11 @@ const KEYS_OF_FIELDS: &[(&str, KeyName)] = &[
     ("person", KeyName::Subject),
 ];
 
-const NOT_YET: [&str; 3] = ["declined", "declined_by_sparr", "declined_final"];
+/// Measures that are written without parentheses.
+const MEASURES: [&str; 6] = ["count", "sum", "max", "declined", "declined_by_sparr", "declined_final"];
 
 /// What can be read, as help says it.
-const THERE_IS: &str = "there is .count, .sum, .max and .distinct(key)";
+const THERE_IS: &str = "there is .count, .sum, .max, .declined, .declined_final and .distinct(key)";
 
 /// A key as examples write it: `card`, or `[card, merchant]`.
 pub(in crate::rules) fn parse_key(text: &str) -> Option<KeyExpr> {
@@ -86,20 +87,21 @@ impl Checker<'_> {
             "count" => (Measure::Count, NumberKind::Plain),
             "sum" => (Measure::Sum, NumberKind::Money),
             "max" => (Measure::Max, NumberKind::Money),
+            // The long name says whose decline it is, where it stands beside the issuer's.
+            "declined" | "declined_by_sparr" => (Measure::Marked(Mark::DeclinedBySparr), NumberKind::Plain),
+            "declined_final" => (Measure::Marked(Mark::DeclinedFinal), NumberKind::Plain),
             "distinct" => {
                 let message = "`.distinct` says of which key: `.distinct(terminal)`";
                 self.say(self.fault(DiagnosticCode::Argument, member.at, message));
                 return None;
             }
-            name if NOT_YET.contains(&name) => {
-                let message = format!("`.{name}` is not in this version");
-                self.say(self.fault(DiagnosticCode::NotYet, member.at, message).help(THERE_IS));
-                return None;
-            }
             name => {
                 let message = format!("a window has no `.{name}`");
                 let diagnostic = self.fault(DiagnosticCode::UnknownFunction, member.at, message);
-                let near = nearest(name, ["count", "sum", "max", "distinct"].into_iter());
+                let near = nearest(
+                    name,
+                    ["count", "sum", "max", "declined", "declined_final", "distinct"].into_iter(),
+                );
                 self.say(match near {
                     Some(_) => diagnostic.did_you_mean(near),
                     None => diagnostic.help(THERE_IS),
@@ -120,7 +122,7 @@ impl Checker<'_> {
             self.say(self.fault(DiagnosticCode::Argument, at, message));
             return None;
         };
-        Some(Typed::Number(Node { at, is: Number::Reading(index) }, kind))
+        Some(Typed::Number(Node { at, is: Number::Reading(index, kind.unit()) }, kind))
     }
 
     /// `velocity(…).distinct(terminal)`, the one measure that is written with parentheses.
@@ -151,10 +153,7 @@ impl Checker<'_> {
     /// `velocity(…).count()` and its like.
     pub(super) fn say_member_called(&mut self, member: &Word) -> Option<Typed> {
         let name = member.text.as_str();
-        let diagnostic = if NOT_YET.contains(&name) {
-            let message = format!("`.{name}` is not in this version");
-            self.fault(DiagnosticCode::NotYet, member.at, message).help(THERE_IS)
-        } else if matches!(name, "count" | "sum" | "max") {
+        let diagnostic = if MEASURES.contains(&name) {
             let message = format!("`.{name}` is written without parentheses");
             self.fault(DiagnosticCode::Argument, member.at, message)
         } else {
@@ -168,7 +167,7 @@ impl Checker<'_> {
     /// `velocity(…)` alone.
     pub(super) fn say_no_measure(&mut self, word: &Word, arguments: &[Expr], at: Place) -> Option<Typed> {
         self.velocity_key(word, arguments);
-        let message = "say what is read of the window: `.count`, `.sum`, `.max` or `.distinct(key)`";
+        let message = "say what is read of the window: `.count`, `.sum`, `.max`, `.declined`, `.declined_final` or `.distinct(key)`";
         self.say(self.fault(DiagnosticCode::Argument, at, message));
         None
     }
@@ -191,6 +190,35 @@ impl Checker<'_> {
         let span_ms = self.window(window);
         let kinds = kinds.map_or(Some(KindSet::DEFAULT), |kinds| self.kinds(kinds));
         Some(Window { key: key?, span_ms: span_ms?, kinds: kinds? })
+    }
+
+    /// `first_seen(card)`, or `first_seen(card, "30d")`: how long ago the key was first seen.
+    pub(super) fn first_seen(&mut self, word: &Word, arguments: &[Expr], at: Place) -> Option<Typed> {
+        let (key, window) = match arguments {
+            [key] => (key, None),
+            [key, window] => (key, Some(window)),
+            _ => {
+                let message = "`first_seen` takes a key, and perhaps how far it looks back";
+                let help = "it is written first_seen(card) < duration(\"1h\") or first_seen(card, \"30d\")";
+                self.say(self.fault(DiagnosticCode::Argument, word.at, message).help(help));
+                return None;
+            }
+        };
+        let key = self.key(key);
+        let span_ms = window.map_or(Some(VELOCITY_SPAN_MS_MAX), |window| self.window(window));
+        let (key, span_ms) = (key?, span_ms?);
+        // Whatever somebody does with a card or a device shows that it is not new.
+        let spec = ReadingSpec { key, kinds: KindSet::ALL, span_ms, measure: Measure::FirstSeen };
+        let Some(index) = self.plan.add(spec) else {
+            let known = self.plan.keys().iter().find(|plan| plan.key == key);
+            let known = known.and_then(|plan| plan.first_seen_ms).map(duration_text).unwrap_or_default();
+            let message =
+                format!("another condition looks back {known} for `{}`: one key has one length", key.text());
+            self.say(self.fault(DiagnosticCode::Argument, at, message));
+            return None;
+        };
+        let is = Number::Reading(index, NumberKind::Duration.unit());
+        Some(Typed::Number(Node { at, is }, NumberKind::Duration))
     }
 
     fn key(&mut self, expr: &Expr) -> Option<KeyExpr> {

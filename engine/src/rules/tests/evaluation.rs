@@ -40,6 +40,9 @@ fn conditions_come_to_what_their_words_say() {
             ("card", 600_000, Measure::Count, Reading::Exact(6)),
             ("card", 600_000, Measure::Sum, Reading::Capped(70_000)),
             ("[subject, merchant]", 3_600_000, Measure::Count, Reading::Exact(0)),
+            ("card", 600_000, Measure::Marked(Mark::DeclinedBySparr), Reading::Exact(2)),
+            ("card", 90 * 86_400_000, Measure::FirstSeen, Reading::Exact(5_400_000)),
+            ("device", 86_400_000, Measure::FirstSeen, Reading::Unknown),
         ],
         flag: Some(Wish::Verify),
         ..Stated::default()
@@ -94,6 +97,11 @@ fn conditions_come_to_what_their_words_say() {
         ("velocity(card, \"10m\").sum / velocity(card, \"10m\").count > 10000", "true"),
         ("velocity([merchant, subject], \"1h\").count == 0", "true"),
         ("velocity(account, \"10m\").count > 5", "absent"),
+        ("velocity(card, \"10m\").declined * 3 == velocity(card, \"10m\").count", "true"),
+        ("velocity(card, \"10m\").declined_by_sparr > 2", "false"),
+        ("first_seen(card) == duration(\"1h30m\")", "true"),
+        ("event_time - first_seen(card) < timestamp(\"2026-06-15T11:00:00Z\")", "true"),
+        ("first_seen(card) < duration(\"1h\") || first_seen(device, \"1d\") < duration(\"1h\")", "absent"),
         // Absence is absorbed like an error, and only like one.
         ("has(mcc)", "false"),
         ("has(amount_minor)", "true"),

@@ -13,7 +13,7 @@ use super::{Hits, Loaded, Mode, RuleSet, SourceFile, Sources, load};
 use crate::facts::{Facts, Wanted};
 use crate::request::{Keyring, NetworkKey, Request};
 use crate::velocity::Reading;
-use crate::velocity::spec::Measure;
+use crate::velocity::spec::{Mark, Measure};
 use sparr_protocol::codes::{Kind, Wish};
 use sparr_protocol::frame::Next;
 use sparr_protocol::ids::RequestId;

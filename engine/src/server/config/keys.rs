@@ -3,10 +3,10 @@
 use super::link;
 use super::required::REQUIRED;
 use super::{
-    ADMIN, DATA_DIR, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS, LISTEN,
-    LOOKUPS_PER_DAY_MAX, RULES_DIR, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
+    ADMIN, BLAST_RADIUS_PER_MILLE_MAX, DATA_DIR, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND,
+    LIFT_COOLING_OFF_HOURS, LISTEN, LOOKUPS_PER_DAY_MAX, RULES_DIR, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
 };
-use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
+use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 
 /// The names of all keys, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -92,6 +92,18 @@ const KEYS: &[Key] = &[
         name: "lookups_per_day_max",
         value: || LOOKUPS_PER_DAY_MAX.to_string(),
         meaning: "Different people whom one member's desks may look up in a day (flag status, flag report). Then it stops.",
+    },
+    Key {
+        name: "recent_requests_max",
+        value: || RECENT_REQUESTS_MAX.to_string(),
+        meaning: "Requests of the last hour that are kept in memory, as pseudonyms, to be looked at again: for recalls, for what\n\
+                  a rule set would change, and for final results. About 800 bytes each; 0 for none.",
+    },
+    Key {
+        name: "blast_radius_per_mille_max",
+        value: || BLAST_RADIUS_PER_MILLE_MAX.to_string(),
+        meaning: "A rule set that would have answered more than so many in a thousand recent requests otherwise is loaded\n\
+                  with --accept alone (accept_needed). At 1000 any change is loaded, and nobody looks.",
     },
     Key {
         name: "screened_people_alarm",

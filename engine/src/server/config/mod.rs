@@ -12,7 +12,7 @@ pub use keys::commented_defaults;
 pub use link::{LinkConfig, LinkTls};
 
 use crate::decision::VerifyUnavailable;
-use crate::limits::{IDS_KEPT_MAX, VELOCITY_KEYS_MAX};
+use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 use crate::policy::{Policy, Sharing};
 use crate::server::journal::TRANSACTION_BYTES_MAX;
 use serde::Deserialize;
@@ -54,6 +54,8 @@ struct Written {
     request_ids_max: Option<usize>,
     kind: Option<String>,
     lookups_per_day_max: Option<usize>,
+    recent_requests_max: Option<usize>,
+    blast_radius_per_mille_max: Option<u32>,
     honey_numbers: Option<PathBuf>,
     screened_people_alarm: Option<u64>,
     journal_reserve_mib: Option<u64>,
@@ -189,6 +191,10 @@ pub struct EngineConfig {
     pub sharing: Sharing,
     /// Different people that a member's desks may look up in a day.
     pub lookups_per_day_max: usize,
+    /// Requests of the last hour that are kept to be looked at again; 0 for none.
+    pub recent_requests_max: usize,
+    /// Of a thousand recent requests, so many may be answered otherwise by a new rule set without `--accept`.
+    pub blast_radius_per_mille_max: u32,
     /// Different people screened in a day from which on there is an alarm. Screening goes on.
     pub screened_people_alarm: u64,
     /// Kept back on the disk for lifts and the like when it is full, bytes.
@@ -362,6 +368,10 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 snapshot_records: written.snapshot_records.map_or(SNAPSHOT_RECORDS, NonZeroU64::get),
                 honey_numbers: written.honey_numbers,
                 exchange,
+                recent_requests_max: written.recent_requests_max.unwrap_or(RECENT_REQUESTS_MAX),
+                blast_radius_per_mille_max: written
+                    .blast_radius_per_mille_max
+                    .unwrap_or(BLAST_RADIUS_PER_MILLE_MAX),
                 lookups_per_day_max: written.lookups_per_day_max.unwrap_or(LOOKUPS_PER_DAY_MAX),
             })
         }
@@ -371,6 +381,8 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
 
 const KIND: MemberKind = MemberKind::PaymentProvider;
 const LOOKUPS_PER_DAY_MAX: usize = 5_000;
+/// Of a thousand recent requests, so many may be answered otherwise by a new rule set: all of them.
+const BLAST_RADIUS_PER_MILLE_MAX: u32 = 1_000;
 const SCREENED_PEOPLE_ALARM: u64 = 1_000_000;
 const ENGINE: u16 = 1;
 /// Read in a third of a second.

@@ -54,6 +54,8 @@ impl Store {
 /// Where the chain of an engine ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainEnd {
+    /// Its last life, if it had one.
+    pub last_epoch: Option<u32>,
     /// Digest of its last record; zeros where there is none.
     pub last_digest: RecordDigest,
     /// The highest stamp that is known of anybody: the next record's is higher.
@@ -64,8 +66,10 @@ impl ChainEnd {
     /// Of an engine, among the lives of all.
     pub fn of(lives: &[JournalHead], (member, engine): EngineOf) -> Self {
         let own = |head: &&JournalHead| (head.origin.member, head.origin.engine) == (member, engine);
+        let last = lives.iter().rfind(own);
         Self {
-            last_digest: lives.iter().filter(own).next_back().map_or([0; 32], |head| head.digest),
+            last_epoch: last.map(|head| head.origin.epoch),
+            last_digest: last.map_or([0; 32], |head| head.digest),
             highest_stamp: lives.iter().map(|head| head.stamp).max().unwrap_or(0),
         }
     }

@@ -184,10 +184,7 @@ impl Driver {
             News::Committed { commit, records } => self.replica.handle_committed(&commit, &records, now()),
             News::Reopened { epoch, heads } => {
                 self.me.epoch = epoch;
-                for head in heads {
-                    self.replica.handle_stored(EngineOf::of(self.me), head, true, now());
-                }
-                self.replica.handle_epoch(epoch);
+                self.replica.handle_epoch(epoch, &heads);
             }
         }
     }

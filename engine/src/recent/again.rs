@@ -1,0 +1,137 @@
+//! Deciding a recent request again: with the flags, indicators and rules of now, and the readings of then.
+
+use super::Recorded;
+use crate::decision::Floor;
+use crate::facts::windows::{self, Keys};
+use crate::facts::{Facts, Gathering, Wanted};
+use crate::screen::{Folding, fold};
+use crate::state::{ActiveRules, State};
+use crate::velocity::{Observed, Reading, Velocity};
+use sparr_protocol::codes::{Outcome, Review};
+use sparr_protocol::response::{AuthorisationResponse, Why};
+use sparr_protocol::time::Timestamp;
+
+/// An answer without what does not matter for whether a payment goes through.
+pub type Answer = Result<(Outcome, Review), Why>;
+
+/// Names of [`Answer`] for people.
+pub trait Words {
+    /// In a word or two.
+    fn words(&self) -> String;
+}
+
+impl Words for Answer {
+    fn words(&self) -> String {
+        match self {
+            Ok((outcome, Review::NoReview)) => outcome.name().to_owned(),
+            Ok((outcome, review)) => format!("{} + {}", outcome.name(), review.name()),
+            Err(why) => format!("not screened ({})", why.name()),
+        }
+    }
+}
+
+/// Makes an [`Answer`] of a whole one.
+pub trait AnswerOf {
+    /// What matters of it.
+    fn of(response: &AuthorisationResponse) -> Self;
+}
+
+impl AnswerOf for Answer {
+    fn of(response: &AuthorisationResponse) -> Self {
+        match &response.answer {
+            Ok(decided) => Ok((decided.outcome, decided.review)),
+            Err(not_screened) => Err(not_screened.why),
+        }
+    }
+}
+
+/// Where readings come from that a recent request was not asked for.
+#[derive(Clone, Copy)]
+pub enum Windows<'a> {
+    /// What the engine knows of the request's keys now, as of the request's time.
+    Live(&'a Velocity),
+    /// A table of their own, in which the recent requests are observed one after the other.
+    Observed(&'a Velocity),
+}
+
+/// Decides recent requests again.
+pub struct Again<'a> {
+    state: &'a State,
+    rules: &'a ActiveRules,
+    windows: Windows<'a>,
+    observed_since: Vec<Observed>,
+    readings: Vec<Reading>,
+    folding: Folding,
+}
+
+impl<'a> Again<'a> {
+    /// With the rules of a set.
+    pub fn new(state: &'a State, rules: &'a ActiveRules, windows: Windows<'a>) -> Self {
+        // The readings of then were whole, or their answer has said so.
+        let observed_since = vec![Observed::since(Timestamp::MIN); rules.set.plan().keys().len()];
+        Self { state, rules, windows, observed_since, readings: Vec::new(), folding: Folding::default() }
+    }
+
+    /// What would be answered with the flags and indicators of `now`. Freshness of an authentication and the end of a rule
+    /// are judged as of then.
+    pub fn decide(&mut self, recorded: &Recorded, now: Timestamp) -> Answer {
+        let request = recorded.request();
+        let wanted = Wanted {
+            plan: self.rules.set.plan(),
+            observed_since: &self.observed_since,
+            rates: self.rules.set.rates(),
+            zone: self.rules.set.zone(),
+            began: Timestamp::MIN,
+        };
+        let mut readings = std::mem::take(&mut self.readings);
+        readings.clear();
+        readings.resize(wanted.plan.readings(), Reading::Absent);
+        let recorded_by_this_set =
+            recorded.reads.as_ref().is_some_and(|reads| reads.digest == self.rules.set.digest());
+        if recorded_by_this_set && recorded.readings.len() == readings.len() {
+            readings.copy_from_slice(&recorded.readings);
+        } else {
+            let source = match self.windows {
+                Windows::Live(velocity) => (velocity, Gathering::Peek),
+                Windows::Observed(velocity) => (velocity, Gathering::Observe),
+            };
+            let keyring = &self.state.keyring;
+            windows::read(
+                &request,
+                &wanted,
+                keyring,
+                source,
+                &mut Keys::default(),
+                &mut readings,
+                |_, _, _| {},
+            );
+            take_over(recorded, &wanted, &mut readings);
+        }
+        let (stores, keyring) = (&self.state.stores, &self.state.keyring);
+        let facts =
+            Facts::gather(&request, stores, &wanted, keyring, now, Gathering::Recorded, &mut readings);
+        let then = recorded.at.now;
+        self.rules.set.evaluate(&facts, then, &mut self.folding.hits);
+        let floor = Floor::of(&facts, then, self.state.policy.verify_unavailable, recorded.of_this_payment);
+        let folded = fold(&facts, self.rules, floor, now, self.state, &mut self.folding);
+        drop(facts);
+        self.readings = readings;
+        folded.decided.map(|decided| (decided.outcome, decided.review))
+    }
+
+    /// Places of the rules that hit the last one, enforced.
+    pub fn enforced(&self) -> &[usize] {
+        &self.folding.hits.enforced
+    }
+}
+
+/// What another set has read of the same windows stands.
+fn take_over(recorded: &Recorded, wanted: &Wanted<'_>, readings: &mut [Reading]) {
+    let Some(reads) = recorded.reads.as_ref() else { return };
+    for (index, spec) in wanted.plan.keys().iter().flat_map(|plan| &plan.readings) {
+        let known = reads.specs.iter().position(|known| known == spec);
+        if let Some(reading) = known.and_then(|place| recorded.readings.get(place)) {
+            readings[index.0] = *reading;
+        }
+    }
+}

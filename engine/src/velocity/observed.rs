@@ -1,0 +1,98 @@
+//! From when on the windows of a key are whole: what a new rule set may rely on of what an older one had kept.
+
+use super::spec::{KeyPlan, Measure, ReadingSpec};
+use sparr_protocol::time::Timestamp;
+
+/// Since when each window of one key has been observed without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// What is counted in windows.
+    events: Reach,
+    /// When keys were first seen.
+    firsts: Timestamp,
+}
+
+/// Windows up to a length are whole since one time, longer ones since a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reach {
+    since: Timestamp,
+    /// Longest window that is whole since then, ms.
+    up_to_ms: i64,
+    /// Since when longer windows are whole.
+    longer_since: Timestamp,
+}
+
+impl Observed {
+    /// Everything since one time.
+    pub const fn since(time: Timestamp) -> Self {
+        let reach = Reach { since: time, up_to_ms: i64::MAX, longer_since: time };
+        Self { events: reach, firsts: time }
+    }
+
+    /// What a new plan may rely on, where an older one of the same key has been observed so far.
+    ///
+    /// The older plan's records were forgotten when none of its windows needed them, so longer windows begin now.
+    #[must_use]
+    pub fn carried(self, old: &KeyPlan, new: &KeyPlan, now: Timestamp) -> Self {
+        Self {
+            events: self.events.carried(old.horizon_ms, new.horizon_ms, now),
+            // With another length, other pauses would have counted.
+            firsts: if old.first_seen_ms == new.first_seen_ms { self.firsts } else { now },
+        }
+    }
+
+    /// Since when what a reading asks for has been observed.
+    pub fn of(&self, spec: &ReadingSpec) -> Timestamp {
+        match spec.measure {
+            Measure::FirstSeen => self.firsts,
+            Measure::Count | Measure::Sum | Measure::Max | Measure::Distinct(_) | Measure::Marked(_) => {
+                self.events.of(spec.span_ms)
+            }
+        }
+    }
+}
+
+impl Reach {
+    fn of(&self, span_ms: i64) -> Timestamp {
+        if span_ms <= self.up_to_ms { self.since } else { self.longer_since }
+    }
+
+    fn carried(self, old_ms: i64, new_ms: i64, now: Timestamp) -> Self {
+        // Longer windows of the old plan that have filled since are as good as the others.
+        let filled = now.ms_since(self.longer_since) >= old_ms;
+        let (since, up_to_ms) =
+            if filled { (self.longer_since, old_ms) } else { (self.since, self.up_to_ms.min(old_ms)) };
+        // What the new plan does not keep is gone for every plan after it.
+        let up_to_ms = up_to_ms.min(new_ms);
+        if new_ms <= old_ms && !filled {
+            return Self { since, up_to_ms, longer_since: self.longer_since };
+        }
+        Self { since, up_to_ms, longer_since: now }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+    const fn at(hours: i64) -> Timestamp {
+        Timestamp::from_ms(hours * HOUR)
+    }
+
+    #[test]
+    fn a_longer_window_begins_when_it_is_asked_for_and_a_shorter_one_goes_on() {
+        let began = Reach { since: at(0), up_to_ms: i64::MAX, longer_since: at(0) };
+        let longer = began.carried(HOUR, 24 * HOUR, at(100));
+        assert_eq!((longer.of(HOUR), longer.of(24 * HOUR)), (at(0), at(100)));
+        // A reload before it has filled changes nothing, neither does a shorter set in between help.
+        let again = longer.carried(24 * HOUR, 24 * HOUR, at(110));
+        assert_eq!((again.of(HOUR), again.of(24 * HOUR)), (at(0), at(100)));
+        let shorter = longer.carried(24 * HOUR, HOUR, at(110));
+        assert_eq!(shorter.of(HOUR), at(0));
+        assert_eq!(shorter.carried(HOUR, 24 * HOUR, at(111)).of(24 * HOUR), at(111), "forgotten meanwhile");
+        // Once it has filled, it is whole for whoever asks next.
+        let filled = longer.carried(24 * HOUR, 48 * HOUR, at(130));
+        assert_eq!((filled.of(24 * HOUR), filled.of(48 * HOUR)), (at(100), at(130)));
+    }
+}
