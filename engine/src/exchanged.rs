@@ -1,12 +1,14 @@
 //! What the engine knows of the exchange as a whole: how old its state is, and who has what. Written by the exchange's own
 //! thread, read by everybody.
 
+use crate::facts::elsewhere::Seen;
 use crate::replication::ExchangeView;
 use crate::state::Moment;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sparr_protocol::response::Degraded;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
 
 /// From this age on the state is amber, ms.
 pub const AMBER_MS: u32 = 500;
@@ -23,6 +25,12 @@ pub struct Exchanged {
     screens: AtomicU16,
     view: ArcSwap<ExchangeView>,
     received: AtomicU64,
+    /// Where payments go that the other engines of the member should see too.
+    own: OnceLock<SyncSender<Seen>>,
+    /// Payments that they were not told of, because there were too many.
+    untold: AtomicU64,
+    /// Payments that they told of.
+    told: AtomicU64,
     /// What the broker does not promise; none while there is no link.
     broker: ArcSwapOption<Vec<String>>,
 }
@@ -66,6 +74,31 @@ impl Exchanged {
     /// Kinds that were screened with a subject since the start, a bit each.
     pub fn screens(&self) -> u16 {
         self.screens.load(Ordering::Relaxed)
+    }
+
+    /// The member has other engines: what this one sees goes here from now on. Once; a second time changes nothing.
+    pub fn has_siblings(&self, tell: SyncSender<Seen>) {
+        // An error says that it was done before.
+        let _ = self.own.set(tell);
+    }
+
+    /// Tells the other engines of the member of a payment. Never waits: where there are too many, it is counted and dropped.
+    pub(crate) fn tell_own(&self, seen: impl FnOnce() -> Seen) {
+        if let Some(tell) = self.own.get()
+            && tell.try_send(seen()).is_err()
+        {
+            self.untold.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Payments that other engines of the member told of were observed here.
+    pub fn was_told(&self, payments: usize) {
+        self.told.fetch_add(payments as u64, Ordering::Relaxed);
+    }
+
+    /// Payments that other engines of the member told of, and those that they could not be told of.
+    pub fn told_and_untold(&self) -> (u64, u64) {
+        (self.told.load(Ordering::Relaxed), self.untold.load(Ordering::Relaxed))
     }
 
     /// Records of other engines came that are taken in.

@@ -205,9 +205,11 @@ pub fn screen(
         checked: facts.checked,
         ..unanswered(id, Why::RuleError.into())
     };
-    if response.answer.is_ok_and(|decided| decided.outcome == Outcome::Decline) {
+    let is_declined = response.answer.is_ok_and(|decided| decided.outcome == Outcome::Decline);
+    if is_declined {
         facts.mark(&state.stores, Mark::DeclinedBySparr);
     }
+    state.exchange.tell_own(|| facts.seen(is_declined));
     if let Some(person) = facts.flagged {
         note_look(person, &response, now, state);
     }

@@ -1,5 +1,6 @@
 //! Facts: everything that a rule may read for one request, gathered once, in one pass over the stores. No policy.
 
+pub mod elsewhere;
 mod indicators;
 pub mod money;
 pub mod schema;

@@ -45,8 +45,7 @@ pub fn read(
         let second = plan.key.second.map(&mut pseudonym);
         let mut event = event;
         for (tag, name) in event.tags.iter_mut().zip(&plan.tags) {
-            // Zero says "none": a digest that begins with zeros is moved aside.
-            *tag = pseudonym(*name).map_or(0, |value| tag_of(value).max(1));
+            *tag = self::tag(pseudonym(*name));
         }
         match (first, second) {
             (Some(first), None | Some(Some(_))) => {
@@ -87,10 +86,15 @@ pub fn mark_request(
 }
 
 /// Tells a request apart from others of the same key and millisecond.
-fn event_id(id: RequestId) -> u32 {
+pub(super) fn event_id(id: RequestId) -> u32 {
     let id = u128::from_le_bytes(id.0);
     let folded = id as u64 ^ ((id >> 64) as u64).rotate_left(32);
     (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}
+
+/// The tag of a value: zero says "none", and a digest that begins with zeros is moved aside.
+pub(super) fn tag(value: Option<Pseudonym>) -> u32 {
+    value.map_or(0, |value| tag_of(value).max(1))
 }
 
 /// Enough of a pseudonym to tell a key's values apart.

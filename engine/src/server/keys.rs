@@ -125,6 +125,7 @@ pub struct SigningKey {
     pair: Ed25519KeyPair,
     reset_key: Zeroizing<[u8; 32]>,
     audit_key: Zeroizing<[u8; 32]>,
+    siblings_key: Zeroizing<[u8; 32]>,
 }
 
 /// Number of the first signing key of an engine.
@@ -150,7 +151,8 @@ impl SigningKey {
             .map_err(|_| KeyError::NoKey { file: file.to_owned(), problem })?;
         let reset_key = Zeroizing::new(blake3::derive_key("sparr stateless reset v1", seed.as_ref()));
         let audit_key = Zeroizing::new(blake3::derive_key("sparr audit chain v1", seed.as_ref()));
-        Ok(Self { pair, reset_key, audit_key })
+        let siblings_key = Zeroizing::new(blake3::derive_key("sparr siblings v1", seed.as_ref()));
+        Ok(Self { pair, reset_key, audit_key, siblings_key })
     }
 
     /// Signs bytes.
@@ -170,6 +172,11 @@ impl SigningKey {
     /// The key of the audit's chain: who has the file and not the key cannot write it anew.
     pub fn audit_key(&self) -> &[u8; 32] {
         &self.audit_key
+    }
+
+    /// The key under which engines of one member speak with each other: they share the signing key, and nobody else has it.
+    pub fn siblings_key(&self) -> &[u8; 32] {
+        &self.siblings_key
     }
 
     /// The public half as members are known by it.

@@ -194,6 +194,11 @@ impl Record {
             }
         }
         let place = self.events.iter().rposition(|known| known.time <= event.time).map_or(0, |at| at + 1);
+        // A request that went to two engines of a member is one.
+        let same_time = self.events.iter().take(place).rev().take_while(|known| known.time == event.time);
+        if event.id != 0 && same_time.into_iter().any(|known| known.id == event.id) {
+            return;
+        }
         self.events.insert(place, event);
     }
 

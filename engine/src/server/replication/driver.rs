@@ -1,6 +1,7 @@
 //! The loop: events in, effects out.
 
 use super::authority::Judge;
+use super::siblings::Siblings;
 use crate::replication::{
     Chunk, Effect, Enforces, EngineOf, EpochHead, Now, Reader, Replica, ReplicaConfig, Slot,
 };
@@ -84,6 +85,7 @@ enum Done {
 }
 
 struct Driver {
+    siblings: Siblings,
     link: Link,
     replica: Replica<Judge>,
     me: Origin,
@@ -109,6 +111,7 @@ impl Driver {
         // Bounded by what the state machine has under way at a time.
         let (done, mut outcomes) = mpsc::unbounded_channel();
         let mut driver = Self {
+            siblings: Siblings::new(me, &signing),
             link: Link::start(link, (me.member, me.engine), since),
             replica: Replica::new(Judge::new(state.clone(), signing), config, now()),
             me,
@@ -120,8 +123,11 @@ impl Driver {
         };
         loop {
             driver.work();
-            let wait =
-                driver.replica.poll_at().clamp(clock::steady_ms() + 1, clock::steady_ms() + SHOWN_EVERY_MS);
+            let wait = driver
+                .replica
+                .poll_at()
+                .min(driver.siblings.due_at())
+                .clamp(clock::steady_ms() + 1, clock::steady_ms() + SHOWN_EVERY_MS);
             let wait = Duration::from_millis(wait.saturating_sub(clock::steady_ms()));
             tokio::select! {
                 event = driver.link.next() => driver.heard(event),
@@ -168,7 +174,7 @@ impl Driver {
                 tracing::warn!("the broker's store lost what it had: it is filled again from the journal");
                 self.replica.handle_stream_reset();
             }
-            LinkEvent::Own(_) => {}
+            LinkEvent::Own(bytes) => self.siblings.heard(&bytes, &self.state),
         }
     }
 
@@ -202,13 +208,18 @@ impl Driver {
         while let Some(effect) = self.replica.poll(now()) {
             self.perform(effect);
         }
+        if let Some(batch) = self.siblings.due(steady) {
+            self.link.send_own(batch);
+        }
         if let Some(confirmed) = self.replica.confirmed_ms() {
             self.state.exchange.confirm(confirmed);
         }
         if steady >= self.shown_at {
             self.shown_at = steady + SHOWN_EVERY_MS;
             let expected = expected(&self.state);
-            self.state.exchange.show(self.replica.view(&expected, now()));
+            let view = self.replica.view(&expected, now());
+            self.siblings.look(&view, &self.state);
+            self.state.exchange.show(view);
         }
     }
 

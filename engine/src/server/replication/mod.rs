@@ -9,6 +9,8 @@ mod authority;
 mod driver;
 #[cfg(feature = "nats")]
 mod prepare;
+#[cfg(feature = "nats")]
+mod siblings;
 #[cfg(not(feature = "nats"))]
 mod without;
 
