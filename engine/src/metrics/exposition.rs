@@ -42,6 +42,13 @@ metrics! {
     REJECTED = "sparr_connections_rejected_total" "Connections that were not let in, by reason";
     CONNECTIONS = "sparr_connections" "Open connections";
     STALENESS = "sparr_staleness_seconds" "Age of the newest confirmed exchange state";
+    LINKED = "sparr_exchange_linked" "Whether the broker between the engines is reached";
+    ENGINES = "sparr_exchange_engines" "Engines of the exchange, by state: live, silent, behind, held_back";
+    LACKS = "sparr_exchange_lacks" "Records of this engine that another one has not said to have";
+    PROPAGATION = "sparr_propagation_seconds" "From an acknowledgement to the last engine's receipt, of the latest commits: p50, p99, max";
+    RECEIVED = "sparr_exchange_records_received_total" "Records of other engines that were taken in";
+    REPAIRS = "sparr_exchange_repairs_total" "Signs of repair: gaps, questions, batches sent to others, messages refused";
+    SIBLINGS = "sparr_exchange_payments_total" "Payments between engines of this member: told of by others, dropped here";
     RULE_SET = "sparr_rule_set_info" "Digest of the rule set that decides";
     RELOADS = "sparr_reloads_total" "Reloads of rules and certificates";
     RELOAD_FAILURES = "sparr_reload_failures_total" "Reloads that were refused; the state before them stays";
@@ -181,6 +188,7 @@ impl Collector for Exposition {
         self.rules(&mut page)?;
         self.doors(&mut page)?;
         self.exchange(&mut page)?;
+        self.network(&mut page)?;
         self.aftermath(&mut page)?;
         self.memory(&mut page)
     }
@@ -264,6 +272,43 @@ impl Exposition {
         page.gauge(&JOURNAL_STATE, [(Labels::new(), state)])?;
         let commits = lock(&self.metrics.commits);
         page.histogram(&FSYNC, DISK_BOUNDS, commits.iter().map(|commits| (Labels::new(), commits)))
+    }
+
+    /// The other engines; nothing where there are none.
+    fn network(&self, page: &mut Page<'_>) -> fmt::Result {
+        let exchange = &self.state.exchange;
+        if !exchange.is_networked() {
+            return Ok(());
+        }
+        let view = exchange.view();
+        page.gauge(&LINKED, [(Labels::new(), f64::from(u8::from(view.linked)))])?;
+        let others = || view.engines.iter().filter(|engine| !engine.is_own);
+        let states = [
+            ("live", others().filter(|engine| engine.is_live).count()),
+            ("silent", others().filter(|engine| !engine.is_live).count()),
+            ("behind", others().filter(|engine| engine.behind_ms.is_some()).count()),
+            ("held_back", others().filter(|engine| engine.held.is_some()).count()),
+        ];
+        page.gauge(&ENGINES, states.map(|(state, n)| (label("state", state), n as f64)))?;
+        let lacks = others().map(|engine| (label("engine", engine.of.to_string()), engine.lacks as f64));
+        page.gauge(&LACKS, lacks)?;
+        let mut took: Vec<u64> = view.latencies().map(|(_, ms)| ms).collect();
+        took.sort_unstable();
+        let at = |share: f64| took.get(((took.len() as f64 - 1.0).max(0.0) * share) as usize);
+        let known = [("0.5", at(0.5)), ("0.99", at(0.99)), ("1", took.last())];
+        let known =
+            known.into_iter().filter_map(|(share, ms)| Some((label("quantile", share), *ms? as f64 / 1e3)));
+        page.gauge(&PROPAGATION, known)?;
+        page.counter(&RECEIVED, [(Labels::new(), exchange.records_received())])?;
+        let signs = [
+            ("gaps", view.gaps),
+            ("questions", view.questions),
+            ("batches_sent", view.repaired),
+            ("messages_refused", view.refused),
+        ];
+        page.counter(&REPAIRS, signs.map(|(sign, n)| (label("sign", sign), n)))?;
+        let (told, untold) = exchange.told_and_untold();
+        page.counter(&SIBLINGS, [(label("what", "told"), told), (label("what", "dropped"), untold)])
     }
 
     /// What was screened lately, and what became of it.
