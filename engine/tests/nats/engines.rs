@@ -27,7 +27,8 @@ const STEPS: u32 = 1_200;
 
 /// See the module. Engines that are not started, or were killed, are `None`.
 pub(crate) struct Exchange {
-    folder: TempDir,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
     pub(crate) engines: Vec<Option<EngineProcess>>,
 }
 
@@ -55,7 +56,14 @@ impl Exchange {
             );
             std::fs::write(dir.join("engine.toml"), config).expect("written");
         }
-        Self { folder, engines: dirs.iter().map(|_| None).collect() }
+        let mut exchange = Self::adopt(folder.path().to_owned(), dirs.len());
+        exchange._temporary = Some(folder);
+        exchange
+    }
+
+    /// A folder with keys and configuration for so many engines. Starts none.
+    pub(crate) fn adopt(folder: PathBuf, engines: usize) -> Self {
+        Self { folder, _temporary: None, engines: (0..engines).map(|_| None).collect() }
     }
 
     /// The same, with all of them started and equal.
@@ -69,7 +77,7 @@ impl Exchange {
     }
 
     fn dir(&self, at: usize) -> PathBuf {
-        self.folder.path().join(NAMES[at])
+        self.folder.join(NAMES[at])
     }
 
     pub(crate) fn start_engine(&mut self, at: usize) {

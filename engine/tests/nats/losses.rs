@@ -173,6 +173,30 @@ fn a_broker_that_pauses_is_down_and_comes_back_with_everything() {
 }
 
 #[test]
+fn who_does_not_listen_for_a_while_misses_nothing_though_the_broker_is_killed_meanwhile() {
+    let Some(mut node) = Node::start() else { return };
+    run(async {
+        let mut a = Probe::ready("a", to(node.url())).await;
+        let mut b = Probe::ready("b", to(node.url())).await;
+        let written = 3_000;
+        for sequence in 1..=written {
+            a.broadcast(Slot::Records { sequence }, None, &sequence.to_string());
+        }
+        a.until(|event| *event == LinkEvent::Published { id: written, stored: true }).await;
+        // More waits for B than it keeps.
+        a.listen(Duration::from_millis(500)).await;
+        node.kill();
+        a.until_down().await;
+        node.go();
+        a.until_caught_up().await;
+        b.until_broadcast(&written.to_string()).await;
+        let got = b.broadcasts().into_iter().map(|text| text.parse::<u64>().expect("a number"));
+        assert!(got.eq(1..=written), "each once and in order");
+        assert!(b.count(|event| matches!(event, LinkEvent::Down { .. })) == 1, "{}", b.story());
+    });
+}
+
+#[test]
 fn a_link_without_a_broker_refuses_everything_and_keeps_nothing() {
     run(async {
         let mut a = Probe::start("a", to("nats://127.0.0.1:1".to_owned()));

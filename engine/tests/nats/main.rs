@@ -5,6 +5,7 @@
 
 mod broker;
 mod cluster;
+mod compose;
 mod cuts;
 mod engines;
 mod everywhere;

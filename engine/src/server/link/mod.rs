@@ -126,6 +126,7 @@ struct Shared {
 struct Ends {
     events: mpsc::Sender<LinkEvent>,
     direct: UnboundedSender<LinkEvent>,
+    refuse: UnboundedSender<u64>,
     shared: Arc<Shared>,
 }
 
@@ -183,7 +184,8 @@ impl Link {
         let (direct_in, direct) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
         let names = Names::new(&config.network, me);
-        let ends = Ends { events: events_in, direct: direct_in, shared: shared.clone() };
+        let ends =
+            Ends { events: events_in, direct: direct_in, refuse: refuse.clone(), shared: shared.clone() };
         let courier = Courier::new(config, names.clone(), since, ends, outgoing_out);
         let task = tokio::spawn(courier.run());
         Self { events, direct, refused, refuse, outgoing, shared, names, task }

@@ -105,11 +105,13 @@ impl Reader {
             return Err(GAP.to_owned());
         }
         self.count = count;
-        if seen.delivered.fetch_max(place, Ordering::Relaxed) >= place {
+        if seen.delivered.load(Ordering::Relaxed) >= place {
             return Err(seen.went_back());
         }
         let caught_up = self.caught_up_at.is_some_and(|last| place >= last || info.pending == 0);
         let mut listening = ends.tell(LinkEvent::Broadcast(message.message.payload)).await;
+        // Only now: whoever goes on after a loss goes on after what was handed over, not after what waited here.
+        seen.delivered.store(place, Ordering::Relaxed);
         if caught_up {
             self.caught_up_at = None;
             listening = ends.tell(LinkEvent::CaughtUp).await;

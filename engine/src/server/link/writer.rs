@@ -167,7 +167,9 @@ pub(super) async fn refuse_all(outgoing: &mut Receiver<Outgoing>, ends: &Ends) {
     while let Some(message) = outgoing.recv().await {
         ends.shared.bytes.fetch_sub(message.len(), Ordering::Relaxed);
         if let Outgoing::Broadcast { id, .. } = message {
-            ends.tell(LinkEvent::Published { id, stored: false }).await;
+            // Without waiting: this may be dropped at any await, and each broadcast is answered. Nobody listening means that
+            // the link is going away.
+            let _ = ends.refuse.send(id);
         }
     }
 }
