@@ -166,7 +166,7 @@ fn sections() -> Vec<(&'static str, String)> {
         ("exchange-exempt-add", layout(exchange::exemption_layouts::ADD)),
         ("exchange-exemption", layout(exchange::exemption_layouts::ENTRY)),
         ("exchange-recall", layout(exchange::RECALL_LAYOUT)),
-        ("exchange-blast", layout(exchange::answer_layouts::BLAST)),
+        ("exchange-blast", layout(exchange::BLAST_LAYOUT)),
         ("exchange-answer-head", layout(exchange::answer_layouts::HEAD)),
         ("exchange-durable", layout(exchange::answer_layouts::DURABLE)),
         ("exchange-flag", layout(exchange::entry_layouts::FLAG)),

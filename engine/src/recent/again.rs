@@ -110,7 +110,7 @@ impl<'a> Again<'a> {
         let (stores, keyring) = (&self.state.stores, &self.state.keyring);
         let facts =
             Facts::gather(&request, stores, &wanted, keyring, now, Gathering::Recorded, &mut readings);
-        let then = recorded.at.now;
+        let then = recorded.at;
         self.rules.set.evaluate(&facts, then, &mut self.folding.hits);
         let floor = Floor::of(&facts, then, self.state.policy.verify_unavailable, recorded.of_this_payment);
         let folded = fold(&facts, self.rules, floor, now, self.state, &mut self.folding);

@@ -75,7 +75,7 @@ pub struct Fresh<'a> {
 pub struct Recorded {
     message: Box<[u8]>,
     known: Known,
-    at: Moment,
+    at: Timestamp,
     answer: Answer,
     of_this_payment: bool,
     readings: Box<[Reading]>,
@@ -86,12 +86,12 @@ pub struct Recorded {
 impl Recorded {
     /// Rewrites a request. `None` where it is no request at all.
     pub fn of(fresh: &Fresh<'_>, state: &State) -> Option<Self> {
-        let Moment { now, today, steady_ms } = fresh.moment;
+        let Moment { now, today, .. } = fresh.moment;
         let request = Request::parse(fresh.message, &state.keyring, today, now).ok()?;
         Some(Self {
             message: rewritten(request.view()).into(),
             known: Known::of(&request, &state.keyring),
-            at: Moment { now: state.now(fresh.moment), today, steady_ms },
+            at: state.now(fresh.moment),
             answer: Answer::of(&fresh.response),
             of_this_payment: authentication_is_of_this_payment(&request, fresh.caller, state),
             readings: fresh.readings.into(),
@@ -118,7 +118,7 @@ impl Recorded {
 
     /// When it was answered.
     pub fn answered_at(&self) -> Timestamp {
-        self.at.now
+        self.at
     }
 
     /// Pseudonyms of what it is about.

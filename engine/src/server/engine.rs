@@ -2,6 +2,7 @@
 
 use super::admin::{self, Admin};
 use super::audit;
+use super::blast::Bounds;
 use super::clock;
 use super::config::{Activation, ClockKind, ConfigError, EngineConfig, RulesFrom, TlsFiles};
 use super::credentials::credentials;
@@ -11,7 +12,7 @@ use super::keys::{self, KeyError, SigningKey};
 use super::lookups::{Looking, Lookups};
 use super::membership;
 use super::recorder;
-use super::reload::{Bounds, Cause, Reloader, Report};
+use super::reload::{Cause, Reloader, Report};
 use super::replication::{self as exchange, Prepared, RunningExchange};
 use super::rule_store::RuleStore;
 use super::rules_desk;

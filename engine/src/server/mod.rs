@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod audit;
+mod blast;
 pub mod caller;
 pub mod clock;
 pub mod config;

@@ -3,13 +3,13 @@
 //! `load → stage or activate → keep a copy → note it in the history`. Every way to another set goes through here, one at a
 //! time, on threads that give way to screening.
 
+use super::blast::Bounds;
 use super::clock;
 use super::config::{Activation, RulesFrom};
 use super::polite;
 use super::rule_store::{Entry, RuleStore};
 use super::sources;
 use crate::metrics::{Metrics, lock};
-use crate::recent::{Blast, as_if_active, blast};
 use crate::rules::{self, Diagnostic, EVERY_RULE, RuleSet, Sources};
 use crate::state::State;
 use serde_json::Value;
@@ -85,23 +85,13 @@ pub(super) enum RulesError {
     AcceptNeeded,
 }
 
-/// How large a change is taken in.
-#[derive(Clone, Copy)]
-pub(super) struct Bounds {
-    /// Of a thousand recent requests, so many may be answered otherwise.
-    pub(super) per_mille_max: u32,
-}
-
-/// A set that changes everything is loaded where nobody has set a bound.
-const PER_MILLE: u32 = 1_000;
-
 /// Loads rule sets into a state.
 pub(super) struct Reloader {
-    from: RulesFrom,
+    pub(super) from: RulesFrom,
     activation: Activation,
     store: Option<RuleStore>,
-    bounds: Bounds,
-    state: Arc<State>,
+    pub(super) bounds: Bounds,
+    pub(super) state: Arc<State>,
     metrics: Arc<Metrics>,
     /// Whoever holds it loads: for seconds, and at the lowest priority. Nobody who answers others waits for it.
     last: Mutex<Last>,
@@ -190,44 +180,6 @@ impl Reloader {
         }
         *lock(&self.report) = Some(report.clone());
         report
-    }
-
-    /// What loading the files now would have changed among recent requests.
-    pub(super) fn plan(&self) -> Result<(RuleSetDigest, Blast), RulesError> {
-        let sources = sources::read(&self.from).map_err(|_| RulesError::Refused)?;
-        let (set, _) = self.checked(&sources).map_err(|problem| {
-            tracing::error!("the rule files do not load:\n{problem}");
-            RulesError::Refused
-        })?;
-        let digest = set.digest();
-        Ok((digest, self.blast_of(set).1))
-    }
-
-    fn blast_of(&self, set: RuleSet) -> (RuleSet, Blast) {
-        let candidate = as_if_active(set);
-        let now = self.state.now(clock::moment());
-        let recent = self.state.recent.all(now);
-        let active = self.state.rules();
-        let blast = blast(&recent, &self.state, active.as_deref(), &candidate, now);
-        (candidate.set, blast)
-    }
-
-    /// A set that changes no more answers than it may, or more with somebody's word.
-    fn within_bounds(&self, set: RuleSet, accept: bool) -> Result<RuleSet, String> {
-        let is_new = self.state.rules().as_ref().is_some_and(|active| active.set.digest() != set.digest());
-        if accept || !is_new || self.bounds.per_mille_max >= PER_MILLE {
-            return Ok(set);
-        }
-        let (set, blast) = self.blast_of(set);
-        if blast.share() * f64::from(PER_MILLE) <= f64::from(self.bounds.per_mille_max) {
-            tracing::info!(digest = %set.digest(), "{}", blast.sentence());
-            return Ok(set);
-        }
-        Err(format!(
-            "{}; more than {} in a thousand: it is loaded with --accept alone",
-            blast.sentence(),
-            self.bounds.per_mille_max
-        ))
     }
 
     /// The set that decided last, by the history.
@@ -358,7 +310,7 @@ impl Reloader {
 
     /// A set with the number of its warnings, or everything that is wrong with it. Rules that were switched off by hand
     /// are off.
-    fn checked(&self, sources: &Sources) -> Result<(RuleSet, usize), String> {
+    pub(super) fn checked(&self, sources: &Sources) -> Result<(RuleSet, usize), String> {
         let killed = self.store.as_ref().map(RuleStore::killed).unwrap_or_default();
         let loaded = rules::load_without(sources, &killed);
         let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();

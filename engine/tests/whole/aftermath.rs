@@ -292,7 +292,16 @@ fn what_a_set_would_change_is_said_before_and_a_large_change_wants_a_word() {
     engine.json(&[&raise[..], &["--reason", "suspected-fraud", "--json"]].concat());
     let file = rules.path().join("rules.yaml");
     let mut stricter = fs::OpenOptions::new().append(true).open(&file).expect("there");
-    let rule = "  - id: third-in-an-hour\n    when: velocity(subject, \"1h\").count >= 3 && amount_minor >= 100000\n    then: decline\n    reason: velocity_card\n  - id: very-large\n    when: amount_minor > 100000\n    then: decline\n    reason: velocity_card\n";
+    let rule = "\
+  - id: third-in-an-hour
+    when: velocity(subject, \"1h\").count >= 3 && amount_minor >= 100000
+    then: decline
+    reason: velocity_card
+  - id: very-large
+    when: amount_minor > 100000
+    then: decline
+    reason: velocity_card
+";
     stricter.write_all(rule.as_bytes()).expect("written");
     let plan = engine.json(&["backtest", "--live", "--json"]);
     assert_eq!(

@@ -99,7 +99,7 @@ fn each_malformed_frame_gets_its_own_error_with_the_id_where_it_can_be_read() {
         ("another version", reframed(whole.clone(), 2, 1), all_sevens, "wrong_version".into()),
         ("an unknown kind", reframed(whole.clone(), 1, 77), all_sevens, "refused unknown_kind".into()),
         ("an answer's kind", reframed(whole.clone(), 1, 129), all_sevens, "refused unknown_kind".into()),
-        ("no final result", reframed(whole.clone(), 1, 2), all_sevens, "refused field_malformed".into()),
+        ("no final result", reframed(whole.clone(), 1, 2), all_sevens, "refused frame_malformed".into()),
         ("no label", reframed(whole.clone(), 1, 3), all_sevens, "refused field_malformed".into()),
         ("a flipped bit", flipped, all_sevens, "frame_malformed".into()),
         ("an oversized frame", reframed(oversized, 1, 1), all_sevens, "too_large".into()),

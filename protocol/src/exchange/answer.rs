@@ -1,5 +1,6 @@
 //! What the exchange answers.
 
+use super::blast::{self, BlastEntry};
 use super::entries::{FlagEntry, FlagWire, IndicatorEntry, IndicatorWire, Look, LookWire, MemberWire};
 use super::exemptions::{self, ExemptionEntry};
 use super::recall::{self, RecallEntry};
@@ -72,27 +73,6 @@ pub enum Said {
     Blast(Box<BlastEntry>),
 }
 
-/// What a rule set would have changed among the requests of the last hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlastEntry {
-    /// The rule set.
-    pub digest: RuleSetDigest,
-    /// Requests that were looked at.
-    pub requests: u64,
-    /// Of those: answered otherwise.
-    pub changes: u64,
-    /// Declines under the active set.
-    pub declines_before: u64,
-    /// Declines under this one.
-    pub declines_after: u64,
-    /// Different people whose answer differs.
-    pub people: u64,
-    /// Of those: with a flag in force.
-    pub flagged: u64,
-    /// The same in a sentence, with the rules whose hits overlap: at most 254 bytes.
-    pub sentence: String,
-}
-
 impl Said {
     /// Whether the question has more answers after this one.
     pub fn more_follows(&self) -> bool {
@@ -159,18 +139,6 @@ const _: () = assert!(
         <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
 );
 
-codec::wire_struct! {
-    struct BlastWire / ArchivedBlastWire {
-        digest: [u8; 16],
-        requests: u64,
-        changes: u64,
-        declines_before: u64,
-        declines_after: u64,
-        people: u64,
-        flagged: u64,
-    }
-}
-
 const DURABLE: u8 = 1;
 const REFUSED: u8 = 2;
 const FLAG: u8 = 3;
@@ -191,12 +159,7 @@ const RECALLED: u8 = 14;
 const BLAST: u8 = 15;
 
 const _: () = assert!(
-    codec::size::<AnswerHead>()
-        + codec::size::<BlastWire>()
-        + 1
-        + TEXT_BYTES_MAX
-        + recall::ENTRY_BYTES_MAX
-        + FRAME_HEADER_BYTES
+    codec::size::<AnswerHead>() + blast::ENTRY_BYTES_MAX + recall::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
         <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
 );
 
@@ -267,30 +230,7 @@ impl ExchangeAnswer {
                     out.push((*staged).into());
                 }
                 Said::Recalled(entry) => entry.write(out),
-                Said::Blast(blast) => {
-                    let BlastEntry {
-                        digest,
-                        requests,
-                        changes,
-                        declines_before,
-                        declines_after,
-                        people,
-                        flagged,
-                        ..
-                    } = **blast;
-                    let digest = digest.0;
-                    let wire = BlastWire {
-                        digest,
-                        requests,
-                        changes,
-                        declines_before,
-                        declines_after,
-                        people,
-                        flagged,
-                    };
-                    codec::write(&wire, out);
-                    codec::write_text(&blast.sentence, out);
-                }
+                Said::Blast(blast) => blast.write(out),
                 Said::Refused(_) | Said::End => {}
             }
         });
@@ -363,19 +303,7 @@ impl ExchangeAnswer {
             }
             RECALLED => (Said::Recalled(Box::new(RecallEntry::read(rest)?)), &[][..]),
             BLAST => {
-                let (wire, rest) = codec::read::<BlastWire>(rest)?;
-                let (sentence, rest) =
-                    codec::read_text(rest).map_err(|_| ExchangeError::Value("sentence"))?;
-                let blast = BlastEntry {
-                    digest: RuleSetDigest(wire.digest),
-                    requests: wire.requests.to_native(),
-                    changes: wire.changes.to_native(),
-                    declines_before: wire.declines_before.to_native(),
-                    declines_after: wire.declines_after.to_native(),
-                    people: wire.people.to_native(),
-                    flagged: wire.flagged.to_native(),
-                    sentence: sentence.to_owned(),
-                };
+                let (blast, rest) = BlastEntry::read(rest)?;
                 (Said::Blast(Box::new(blast)), rest)
             }
             _ => return Err(ExchangeError::Value("said")),
@@ -395,9 +323,8 @@ impl ExchangeAnswer {
 /// Where each field lies, for `WIRE.md`.
 #[cfg(test)]
 pub(crate) mod layouts {
-    use super::{AnswerHead, BlastWire, DurableWire};
+    use super::{AnswerHead, DurableWire};
 
     pub(crate) const HEAD: &[(&str, usize, usize)] = AnswerHead::LAYOUT;
     pub(crate) const DURABLE: &[(&str, usize, usize)] = DurableWire::LAYOUT;
-    pub(crate) const BLAST: &[(&str, usize, usize)] = BlastWire::LAYOUT;
 }

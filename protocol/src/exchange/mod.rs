@@ -5,6 +5,7 @@
 //! structure; an operation with many results gets many answers, the last of which says so.
 
 mod answer;
+mod blast;
 mod entries;
 mod exemptions;
 mod flags;
@@ -16,6 +17,8 @@ mod rules;
 mod status;
 #[cfg(test)]
 pub(crate) use answer::layouts as answer_layouts;
+#[cfg(test)]
+pub(crate) use blast::LAYOUT as BLAST_LAYOUT;
 #[cfg(test)]
 pub(crate) use entries::layouts as entry_layouts;
 #[cfg(test)]
@@ -35,7 +38,8 @@ pub(crate) use status::layouts as status_layouts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{BlastEntry, ExchangeAnswer, Said};
+pub use answer::{ExchangeAnswer, Said};
+pub use blast::BlastEntry;
 pub use entries::{FlagEntry, IndicatorEntry, Look};
 pub use exemptions::{ExemptionEntry, ExemptionOperation};
 pub use indicators::IndicatorOperation;

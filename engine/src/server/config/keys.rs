@@ -1,11 +1,12 @@
 //! The keys of `engine.toml`: names, defaults and meanings, from which the file itself is printed.
 
+use super::defaults::{
+    BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS,
+    LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
+};
 use super::link;
 use super::required::REQUIRED;
-use super::{
-    ADMIN, BLAST_RADIUS_PER_MILLE_MAX, DATA_DIR, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND,
-    LIFT_COOLING_OFF_HOURS, LISTEN, LOOKUPS_PER_DAY_MAX, RULES_DIR, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
-};
+use super::{ADMIN, DATA_DIR, LISTEN, RULES_DIR};
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 
 /// The names of all keys, for "did you mean".

@@ -1,6 +1,7 @@
 //! An engine's configuration: defaults, then a file, then the environment and the command line. Checked once, with
 //! every error at once.
 
+mod defaults;
 mod exchange;
 mod keys;
 mod link;
@@ -14,7 +15,11 @@ pub use link::{LinkConfig, LinkTls};
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 use crate::policy::{Policy, Sharing};
-use crate::server::journal::TRANSACTION_BYTES_MAX;
+use defaults::{
+    BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, JOURNAL_RESERVE_MIB_MAX,
+    JOURNAL_RESERVE_MIB_MIN, KIND, LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM,
+    SNAPSHOT_RECORDS,
+};
 use serde::Deserialize;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::member::MemberKind;
@@ -378,22 +383,6 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         _ => Err(ConfigError(errors)),
     }
 }
-
-const KIND: MemberKind = MemberKind::PaymentProvider;
-const LOOKUPS_PER_DAY_MAX: usize = 5_000;
-/// Of a thousand recent requests, so many may be answered otherwise by a new rule set: all of them.
-const BLAST_RADIUS_PER_MILLE_MAX: u32 = 1_000;
-const SCREENED_PEOPLE_ALARM: u64 = 1_000_000;
-const ENGINE: u16 = 1;
-/// Read in a third of a second.
-const SNAPSHOT_RECORDS: u64 = 100_000;
-const JOURNAL_RESERVE_MIB: u64 = 64;
-/// Two transactions of the largest size fit.
-const JOURNAL_RESERVE_MIB_MIN: u64 = 8;
-const JOURNAL_RESERVE_MIB_MAX: u64 = 1 << 20;
-const _: () = assert!(JOURNAL_RESERVE_MIB_MIN << 20 >= 2 * TRANSACTION_BYTES_MAX);
-const LIFT_COOLING_OFF_HOURS: u32 = 24;
-const DRAIN_SECONDS: u64 = 5;
 
 fn address(key: &str, text: Option<String>, default: &str) -> Result<SocketAddr, String> {
     let text = text.unwrap_or_else(|| default.to_owned());
