@@ -10,7 +10,7 @@ use sparr_protocol::exchange::{EngineEntry, ExchangeAnswer, ExchangeEntry, Opera
 /// `sparr exchange …`
 #[derive(Subcommand)]
 #[command(after_help = "Example:
-  sparr exchange status --as desk
+  sparr exchange status
 It ends with 1 where something is missing: no link, an engine that is behind or held back, or one that has been heard and\nis silent.")]
 pub(crate) enum ExchangeCommand {
     /// Who is there, what each engine has, how old this engine's state is, what was repaired
@@ -20,7 +20,7 @@ pub(crate) enum ExchangeCommand {
 #[derive(Args)]
 pub(crate) struct StatusArgs {
     /// Whose certificate asks: operator, desk, analyst, centre or police
-    #[arg(long = "as", value_name = "ROLE", default_value = "desk", value_parser = super::exchange::one_of(Role::parse, "a role"))]
+    #[arg(long = "as", value_name = "ROLE", default_value = "operator", value_parser = super::exchange::one_of(Role::parse, "a role"))]
     role: Role,
     #[command(flatten)]
     common: Common,

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// An engine that was silent for so long is not there: what it has cannot be had, and what it has not is its own affair.
 pub(super) const SILENT_MS: u64 = 5_000;
 
+/// Nobody waits longer than this for an engine that speaks and proves nothing.
+const UNPROVEN_MS: u64 = 30_000;
+
 /// One other engine.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
@@ -106,6 +109,11 @@ impl Peer {
     /// Whether it has come lately and not said yet what it has.
     pub(super) fn is_pending(&self, now: u64) -> bool {
         self.whole.is_none() && now < self.since + SILENT_MS
+    }
+
+    /// Whether it has been there for long and never proved what it has: its signature is not the one that is known.
+    pub(super) fn is_unproven(&self, now: u64) -> bool {
+        self.whole.is_none() && now >= self.since + UNPROVEN_MS
     }
 
     /// Whether it has said since a time what it has of everybody.

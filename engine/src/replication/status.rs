@@ -197,7 +197,8 @@ impl<A: Authority> Replica<A> {
     /// What this engine has on its disk, beside what the others who are there have said to have since the broker had
     /// nothing more. Records that are not taken in here do not count.
     pub(super) fn equals_the_network(&self, since: u64, now: Now) -> Equals {
-        let mut live = self.peers.live(now.steady_ms).peekable();
+        let proven = |(_, peer): &(EngineOf, &Peer)| !peer.is_unproven(now.steady_ms);
+        let mut live = self.peers.live(now.steady_ms).filter(proven).peekable();
         if live.peek().is_none() {
             let is_quiet = self.returned.storing() == 0
                 && self.stranger_at.is_none_or(|at| now.steady_ms >= at + SILENT_MS);

@@ -76,7 +76,7 @@ impl Exchange {
         exchange
     }
 
-    fn dir(&self, at: usize) -> PathBuf {
+    pub(crate) fn dir(&self, at: usize) -> PathBuf {
         self.folder.join(NAMES[at])
     }
 

@@ -10,6 +10,7 @@ mod cuts;
 mod engines;
 mod everywhere;
 mod losses;
+mod members;
 mod order;
 mod probe;
 mod relay;

@@ -175,7 +175,7 @@ impl Probe {
 }
 
 /// Runs a test's story on a runtime like that of an engine.
-pub(crate) fn run(story: impl Future<Output = ()>) {
+pub(crate) fn run<T>(story: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-    runtime.block_on(story);
+    runtime.block_on(story)
 }

@@ -5,6 +5,7 @@ mod defaults;
 mod exchange;
 mod keys;
 mod link;
+mod parse;
 mod required;
 
 pub use exchange::ConfiguredMember;
@@ -23,7 +24,6 @@ use defaults::{
 use serde::Deserialize;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::member::MemberKind;
-use sparr_protocol::text::nearest;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -227,7 +227,7 @@ impl EngineConfig {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| one(format!("{}: {error}", file.display())))?;
-                parse(&text).map_err(|error| one(format!("{}: {error}", file.display())))?
+                parse::parse(&text).map_err(|error| one(format!("{}: {error}", file.display())))?
             }
         };
         check(written, overrides)
@@ -238,23 +238,6 @@ const ACTIVATION_NOT_CHOSEN: &str = "activation: must be chosen, \"approve\", \"
                                      default [activation_not_chosen]";
 
 const NO_FILE: &str = "an engine needs --config FILE, or --dev for a development engine";
-
-fn parse(text: &str) -> Result<Written, String> {
-    toml::from_str(text).map_err(|error| {
-        let (line, column) = error.span().map_or((1, 1), |span| {
-            let before = &text[..span.start.min(text.len())];
-            (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1)
-        });
-        let hint = unknown_key(error.message()).map_or_else(String::new, |key| {
-            nearest(key, keys::names()).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
-        });
-        format!("line {line}, column {column}: {}{hint}", error.message())
-    })
-}
-
-fn unknown_key(message: &str) -> Option<&str> {
-    message.strip_prefix("unknown field `")?.split('`').next()
-}
 
 fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigError> {
     let mut errors = Vec::new();

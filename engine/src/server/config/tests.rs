@@ -5,7 +5,9 @@ use crate::policy::Required;
 use sparr_protocol::codes::Kind;
 
 fn load(text: &str, overrides: Overrides) -> Result<EngineConfig, Vec<String>> {
-    parse(text).map_err(|error| vec![error]).and_then(|written| check(written, overrides).map_err(|e| e.0))
+    parse::parse(text)
+        .map_err(|error| vec![error])
+        .and_then(|written| check(written, overrides).map_err(|e| e.0))
 }
 
 #[test]
