@@ -86,6 +86,11 @@ impl Node {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Its process. It must run.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// Starts it, and waits until it greets.
     pub(crate) fn go(&mut self) {
         assert!(self.child.is_none(), "it runs already");
@@ -117,8 +122,7 @@ impl Node {
 
     /// Sends it a signal: `STOP` and `CONT` make it pause.
     pub(crate) fn signal(&self, name: &str) {
-        let child = self.child.as_ref().expect("it runs");
-        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
         assert!(sent.expect("kill runs").success());
     }
 

@@ -3,6 +3,7 @@
 //! TCP hides a lost packet behind a wait, and a cut line behind a longer one, so that is what the relay does to the bytes:
 //! it never drops any. It runs on a thread of its own.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,12 @@ pub(crate) struct Weather {
     pub(crate) lost_per_mille: u64,
 }
 
-/// How long a lost packet holds up what comes behind it: the least that Linux waits before it sends again.
+/// How much longer than a round trip a sender waits for an acknowledgement before it sends again: the least of Linux. What
+/// comes behind a lost packet waits as long, unless a later packet tells the sender of the loss.
 const REPEATED_AFTER: Duration = Duration::from_millis(200);
+
+/// Pieces under way at once: as much as a socket's buffers hold, about.
+const UNDER_WAY_MAX: usize = 64;
 
 /// A relay, gone when dropped.
 pub(crate) struct Relay {
@@ -102,8 +107,7 @@ async fn serve(
 }
 
 async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, weather: watch::Receiver<Weather>, seed: u64) {
-    // As much as a socket's buffers hold, about.
-    let (put, take) = mpsc::channel::<(Instant, Vec<u8>)>(64);
+    let (put, take) = mpsc::channel(1);
     let seen = weather.clone();
     let reading = async move {
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -113,9 +117,8 @@ async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, weather: watch::Rece
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            let lost = random % 1_000 < lost_per_mille;
-            let due = Instant::now() + delay + if lost { REPEATED_AFTER } else { Duration::ZERO };
-            if put.send((due, buffer[..read].to_vec())).await.is_err() {
+            let bytes = buffer[..read].to_vec();
+            if put.send(Piece::sent_now(bytes, delay, random % 1_000 < lost_per_mille)).await.is_err() {
                 break;
             }
         }
@@ -123,15 +126,59 @@ async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, weather: watch::Rece
     tokio::join!(reading, deliver(take, to, weather));
 }
 
+/// What was read at once: a packet, about.
+struct Piece {
+    bytes: Vec<u8>,
+    delay: Duration,
+    sent: Instant,
+    lost: bool,
+    due: Instant,
+}
+
+impl Piece {
+    fn sent_now(bytes: Vec<u8>, delay: Duration, lost: bool) -> Self {
+        let sent = Instant::now();
+        // Nobody misses it before its sender does.
+        let due = sent + delay + if lost { REPEATED_AFTER + 2 * delay } else { Duration::ZERO };
+        Self { bytes, delay, sent, lost, due }
+    }
+
+    /// A later packet arrives: its acknowledgement tells the sender of this one, a quarter of a round trip later (RFC 8985).
+    fn overtaken_by(&mut self, later: &Self) {
+        let told = later.sent + 2 * later.delay + later.delay / 2;
+        if self.lost && !later.lost {
+            self.due = self.due.min(told + self.delay);
+        }
+    }
+}
+
 async fn deliver(
-    mut take: mpsc::Receiver<(Instant, Vec<u8>)>,
+    mut take: mpsc::Receiver<Piece>,
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
 ) {
-    while let Some((due, bytes)) = take.recv().await {
-        tokio::time::sleep_until(due).await;
-        if weather.wait_for(|weather| !weather.cut).await.is_err() || to.write_all(&bytes).await.is_err() {
-            return;
+    let mut waiting: VecDeque<Piece> = VecDeque::new();
+    let mut open = true;
+    while open || !waiting.is_empty() {
+        let cut = weather.borrow_and_update().cut;
+        let due = waiting.front().map(|piece| piece.due);
+        tokio::select! {
+            piece = take.recv(), if open && waiting.len() < UNDER_WAY_MAX => match piece {
+                Some(piece) => {
+                    waiting.iter_mut().for_each(|earlier| earlier.overtaken_by(&piece));
+                    waiting.push_back(piece);
+                }
+                None => open = false,
+            },
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !cut => {
+                let Some(piece) = waiting.pop_front() else { continue };
+                if to.write_all(&piece.bytes).await.is_err() {
+                    return;
+                }
+            }
+            changed = weather.changed() => if changed.is_err() {
+                return;
+            },
         }
     }
 }

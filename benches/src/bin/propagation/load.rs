@@ -118,25 +118,35 @@ async fn send(
     seen
 }
 
-/// Time of all processors since boot, in ticks.
+/// Processor time of this process and of the broker, beside that of the whole machine, in ticks.
 pub(crate) struct Processor {
-    idle: u64,
-    all: u64,
+    ours: i64,
+    idle: i64,
+    all: i64,
 }
 
 impl Processor {
-    pub(crate) fn now() -> Result<Self, Failure> {
+    pub(crate) fn now(broker: u32) -> Result<Self, Failure> {
         let text = std::fs::read_to_string("/proc/stat")?;
-        let line = text.lines().next().unwrap_or_default();
+        let numbers = |line: &str| -> Vec<i64> {
+            line.split_ascii_whitespace().filter_map(|t| t.parse().ok()).collect()
+        };
         // user, nice, system, idle, iowait, irq, softirq, steal (proc(5))
-        let ticks: Vec<u64> =
-            line.split_ascii_whitespace().skip(1).take(8).filter_map(|t| t.parse().ok()).collect();
-        let idle = ticks.iter().skip(3).take(2).sum();
-        Ok(Self { idle, all: ticks.iter().sum() })
+        let ticks = numbers(text.lines().next().unwrap_or_default());
+        let mut ours = 0;
+        for process in ["self".to_owned(), broker.to_string()] {
+            let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+            // After the name in parentheses and the state: numbers, of which the 11th and 12th are user and system time.
+            let ticks = numbers(text.rsplit(')').next().unwrap_or_default());
+            ours += ticks.iter().skip(10).take(2).sum::<i64>();
+        }
+        Ok(Self { ours, idle: ticks.iter().skip(3).take(2).sum(), all: ticks.iter().take(8).sum() })
     }
 
-    pub(crate) fn busy_percent_until(&self, later: &Self) -> f64 {
-        let all = later.all.saturating_sub(self.all).max(1) as f64;
-        100.0 - later.idle.saturating_sub(self.idle) as f64 / all * 100.0
+    /// Percent of all processors that went to this process and the broker, and to anything at all.
+    pub(crate) fn percent_until(&self, later: &Self) -> (f64, f64) {
+        let all = (later.all - self.all).max(1) as f64;
+        let ours = (later.ours - self.ours) as f64;
+        (ours / all * 100.0, 100.0 - (later.idle - self.idle) as f64 / all * 100.0)
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! From the acknowledgement at the desk, payments of the flagged person go to every other engine, one after the other, until
 //! the first that is (or is no more) declined for the flag; the last engine counts. The second round is the same over lines
-//! with 25 ms one way and 2 % loss, made by a relay: TCP hides a lost packet behind a wait of 200 ms, the least that Linux
-//! waits before it repeats. (Fast retransmission is quicker where more packets follow, so the relay is the harder line.)
+//! with 25 ms one way and 2 % loss, made by a relay that holds back what TCP would: a lost packet, and all behind it, until its
+//! sender has missed it (a round trip and 200 ms) or heard of later ones (a round trip and a quarter after the next).
 
 mod load;
 mod members;
@@ -97,7 +97,7 @@ fn measure(args: &Args) -> Result<(), Failure> {
         let network = if weather.is_none() { "near" } else { "far" };
         let members = members::start(folder.path(), &urls, network)?;
         println!("{what}: {} engines, {} payments a second at each", args.engines, args.rate);
-        round(args, &members)?;
+        round(args, &members, node.pid())?;
         for member in members {
             member.engine.drain();
         }
@@ -105,9 +105,9 @@ fn measure(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn round(args: &Args, members: &[Member]) -> Result<(), Failure> {
+fn round(args: &Args, members: &[Member], broker: u32) -> Result<(), Failure> {
     let load = Load::start(members, args.rate)?;
-    let before = load::Processor::now()?;
+    let before = load::Processor::now(broker)?;
     let stolen_before = machine::Ticks::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut raised, mut lifted) = (Vec::new(), Vec::new());
@@ -130,14 +130,15 @@ fn round(args: &Args, members: &[Member]) -> Result<(), Failure> {
         }
         Ok::<_, Failure>(())
     })?;
-    let busy = before.busy_percent_until(&load::Processor::now()?);
+    let (ours, busy) = before.percent_until(&load::Processor::now(broker)?);
     let stolen =
         stolen_before.zip(machine::Ticks::now()).map(|(before, now)| now.stolen_percent_since(&before));
     let seen = load.stop()?;
     println!("  raise   {}", quantiles(raised));
     println!("  lift    {}", quantiles(lifted));
     println!(
-        "  {} payments answered, {} of them not screened; processors {busy:.0} % busy, {:.1} % taken by the hypervisor",
+        "  {} payments answered, {} of them not screened; engines, gateways and broker took {ours:.0} % of the processors, which \
+         were {busy:.0} % busy and {:.1} % taken by the hypervisor",
         seen.answers,
         seen.not_screened,
         stolen.unwrap_or(f64::NAN)
