@@ -18,6 +18,7 @@ use crate::policy::Policy;
 use crate::recent::{Recent, Touched};
 use crate::request::{Keyring, LivePseudonyms};
 use crate::rules::RuleSet;
+use crate::velocity::spec::KeyPlan;
 use crate::velocity::{Observed, Velocity};
 use arc_swap::{ArcSwapOption, Guard};
 use sparr_protocol::ids::{MemberName, Pseudonym};
@@ -146,6 +147,8 @@ pub struct State {
     /// Records that recent requests were not yet looked through for.
     pub touched: Touched,
     clock: EngineClock,
+    /// How velocity keys were observed before this start, where it is known.
+    restored: OnceLock<Vec<(KeyPlan, Observed)>>,
     rules: ArcSwapOption<ActiveRules>,
     engine: u16,
     epoch: AtomicU32,
@@ -207,6 +210,7 @@ impl State {
             aftermath: Aftermath::new(AFTERMATH_MAX),
             touched: Touched::default(),
             clock: config.clock,
+            restored: OnceLock::new(),
             rules: ArcSwapOption::empty(),
             engine: config.engine,
             epoch: AtomicU32::new(config.epoch),
@@ -231,14 +235,10 @@ impl State {
             .keys()
             .iter()
             .map(|wanted| {
-                let Some(active) = before.as_ref() else { return Observed::since(Timestamp::MIN) };
+                let Some(active) = before.as_ref() else { return self.observed_before(wanted, now) };
                 let known = active.set.plan().keys().iter().zip(&active.observed_since);
                 known
-                    .filter(|(plan, _)| {
-                        plan.key == wanted.key
-                            && plan.tags == wanted.tags
-                            && plan.kinds.includes(wanted.kinds)
-                    })
+                    .filter(|(plan, _)| plan.serves(wanted))
                     .map(|(plan, since)| since.carried(plan, wanted, now))
                     .next()
                     .unwrap_or(Observed::since(now))
@@ -246,6 +246,28 @@ impl State {
             .collect();
         drop(before);
         Retired(self.rules.swap(Some(Arc::new(ActiveRules { set, observed_since }))))
+    }
+
+    /// How a key was observed before the first rule set of this life decides.
+    fn observed_before(&self, wanted: &KeyPlan, now: Timestamp) -> Observed {
+        let Some(restored) = self.restored.get() else { return Observed::since(Timestamp::MIN) };
+        let known = restored.iter().find(|(plan, _)| plan.serves(wanted));
+        known.map_or(Observed::since(now), |(plan, observed)| observed.carried(plan, wanted, now))
+    }
+
+    /// How each velocity key of the active rule set has been observed: what a restart has to know.
+    pub fn observed(&self) -> Vec<(KeyPlan, Observed)> {
+        let rules = self.rules.load();
+        let Some(active) = rules.as_ref() else { return Vec::new() };
+        let began = self.began();
+        let observed = active.observed_since.iter().map(|observed| observed.from(began));
+        active.set.plan().keys().iter().cloned().zip(observed).collect()
+    }
+
+    /// Says how velocity keys were observed before this start. Once, before any rule set decides.
+    pub fn go_on_observing(&self, restored: Vec<(KeyPlan, Observed)>) {
+        // An error says that it was done before.
+        let _ = self.restored.set(restored);
     }
 
     /// The active rule set: load it once for a batch, so that no batch mixes versions.
@@ -319,6 +341,7 @@ impl State {
             aftermath: _,
             touched: _,
             clock: _,
+            restored: _,
             rules: _,
             engine: _,
             epoch: _,

@@ -297,7 +297,15 @@ impl<'a> Facts<'a> {
             if matches!(reading, Reading::Capped(_) | Reading::Unknown) {
                 self.degraded.insert(Degraded::VELOCITY_CAPPED);
             }
-            if at.ms_since(since.of(spec).max(self.wanted.began)) < spec.span_ms {
+            if spec.measure == Measure::FirstSeen
+                && let Reading::Exact(age_ms) = *reading
+                && since.may_have_missed(at.saturating_add_ms(-age_ms), at, spec.span_ms)
+            {
+                *reading = Reading::Unknown;
+                self.degraded.insert(Degraded::WINDOW_WARMING);
+            }
+            let began = if since.is_restored() { Timestamp::MIN } else { self.wanted.began };
+            if at.ms_since(since.of(spec).max(began)) < spec.span_ms {
                 if spec.measure == Measure::FirstSeen {
                     *reading = Reading::Unknown;
                 }

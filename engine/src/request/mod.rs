@@ -13,6 +13,7 @@ pub use value::{IndicatorValue, ValueError};
 pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};
 pub use known::{About, Known, rewritten};
 
+use crate::pack::Pack;
 use sparr_protocol::codes::SubjectKind;
 use sparr_protocol::contact::{self, Canonical};
 use sparr_protocol::field::Field;
@@ -86,6 +87,15 @@ impl KeyName {
     /// The key of this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|key| key.name() == name)
+    }
+}
+
+impl Pack for KeyName {
+    fn pack(&self, out: &mut Vec<u8>) {
+        (*self as u8).pack(out);
+    }
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Self::ALL.get(usize::from(u8::unpack(from)?)).copied()
     }
 }
 

@@ -17,6 +17,7 @@ use super::replication::{self as exchange, Prepared, RunningExchange};
 use super::rule_store::RuleStore;
 use super::rules_desk;
 use super::transport::{endpoint_config, server_config};
+use super::velocity_file;
 use super::worker::{self, Controls, Phase, Shared};
 use crate::metrics::Metrics;
 use crate::policy::Sharing;
@@ -90,6 +91,7 @@ pub struct Engine {
     server_config: watch::Sender<ServerConfig>,
     stop_admin: watch::Sender<bool>,
     stop_housekeeping: Sender<()>,
+    velocity: (Sender<()>, JoinHandle<()>),
     threads: Vec<JoinHandle<()>>,
     exchange: Option<RunningExchange>,
     journal: JoinHandle<()>,
@@ -141,6 +143,7 @@ impl Engine {
             journal::open(store, folder, origin, &state, &metrics)
         })?;
 
+        velocity_file::read(&config.data_dir, &state);
         let rule_store = RuleStore::open(&config.data_dir).map_err(io_error("folder of rule sets"))?;
         let reloader = Arc::new(Reloader::new(
             config.rules.clone(),
@@ -217,6 +220,10 @@ impl Engine {
         let (stop_admin, stopped) = watch::channel(false);
         let admin = Admin::new(state.clone(), metrics.clone(), reloader.clone(), recalls);
         threads.push(admin::start(admin_listener, admin, stopped).map_err(io_error("admin port"))?);
+        let (stop_velocity, stopped) = bounded(0);
+        let velocity =
+            velocity_file::start(config.data_dir.clone(), config.velocity_snapshot, state.clone(), stopped);
+        let velocity = velocity.map_err(io_error("velocity"))?;
         let (stop_housekeeping, stopped) = bounded(0);
         threads.push(
             keep_house(state.clone(), looking, config.screened_people_alarm, stopped)
@@ -242,6 +249,7 @@ impl Engine {
             server_config,
             stop_admin,
             stop_housekeeping,
+            velocity: (stop_velocity, velocity),
             threads,
             exchange,
             journal: journal_thread,
@@ -309,6 +317,10 @@ impl Engine {
         if let Some(exchange) = self.exchange {
             exchange.stop();
         }
+        // Nobody screens any more: what windows hold now is all that they will hold.
+        let (stop_velocity, velocity) = self.velocity;
+        drop(stop_velocity);
+        let _ = velocity.join();
         // The last handles: the journal and the audit write what they have and end.
         drop(self.shared);
         let _ = self.journal.join();

@@ -7,7 +7,7 @@ pub(super) type Tag = u32;
 /// The values of many events: each sets one of 64 bits (linear counting, Whang and others, 1990). Its standard error
 /// is about 8 % at 32 different values and 15 % at 100; above some 270 it can only say "at least so many".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sketch(u64);
+pub(super) struct Sketch(pub(super) u64);
 
 impl Sketch {
     /// Nothing but one value.

@@ -5,6 +5,7 @@
 
 mod distinct;
 mod observed;
+mod saved;
 pub mod spec;
 mod window;
 

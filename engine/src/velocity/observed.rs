@@ -1,6 +1,7 @@
 //! From when on the windows of a key are whole: what a new rule set may rely on of what an older one had kept.
 
 use super::spec::{KeyPlan, Measure, ReadingSpec};
+use crate::pack::pack_fields;
 use sparr_protocol::time::Timestamp;
 
 /// Since when each window of one key has been observed without a gap.
@@ -10,6 +11,10 @@ pub struct Observed {
     events: Reach,
     /// When keys were first seen.
     firsts: Timestamp,
+    /// End of the last time in which nothing was observed, where what was known before it is still there.
+    gap_until: Timestamp,
+    /// Whether it was known before this engine was started: then its start is no beginning.
+    is_restored: bool,
 }
 
 /// Windows up to a length are whole since one time, longer ones since a later one.
@@ -22,11 +27,47 @@ struct Reach {
     longer_since: Timestamp,
 }
 
+pack_fields!(Reach { since, up_to_ms, longer_since });
+pack_fields!(Observed { events, firsts, gap_until, is_restored });
+
 impl Observed {
     /// Everything since one time.
     pub const fn since(time: Timestamp) -> Self {
         let reach = Reach { since: time, up_to_ms: i64::MAX, longer_since: time };
-        Self { events: reach, firsts: time }
+        Self { events: reach, firsts: time, gap_until: Timestamp::MIN, is_restored: false }
+    }
+
+    /// The same after a restart at `now`. `lost` says whether events of before are missing: then windows begin to fill
+    /// anew, with what is known of them, and keys that come up from now on may have come up in between.
+    #[must_use]
+    pub fn restored(self, lost: bool, now: Timestamp) -> Self {
+        if !lost {
+            return Self { is_restored: true, ..self };
+        }
+        let events = Reach { since: now, up_to_ms: i64::MAX, longer_since: now };
+        Self { events, firsts: self.firsts, gap_until: now, is_restored: true }
+    }
+
+    /// The same, said without the engine's own start.
+    #[must_use]
+    pub fn from(self, began: Timestamp) -> Self {
+        if self.is_restored {
+            return self;
+        }
+        let Reach { since, up_to_ms, longer_since } = self.events;
+        let events = Reach { since: since.max(began), up_to_ms, longer_since: longer_since.max(began) };
+        Self { events, firsts: self.firsts.max(began), ..self }
+    }
+
+    /// Whether the time at which this engine was started is of no importance.
+    pub fn is_restored(&self) -> bool {
+        self.is_restored
+    }
+
+    /// Whether a key that was first seen at this time may have been seen before, while nothing was observed; `at` is the
+    /// end of a window of this length.
+    pub fn may_have_missed(&self, first: Timestamp, at: Timestamp, span_ms: i64) -> bool {
+        first >= self.gap_until && at.ms_since(self.gap_until) < span_ms
     }
 
     /// What a new plan may rely on, where an older one of the same key has been observed so far.
@@ -38,6 +79,8 @@ impl Observed {
             events: self.events.carried(old.horizon_ms, new.horizon_ms, now),
             // With another length, other pauses would have counted.
             firsts: if old.first_seen_ms == new.first_seen_ms { self.firsts } else { now },
+            gap_until: self.gap_until,
+            is_restored: self.is_restored,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the loaded rules want to read of velocity: keys, windows, measures. Derived from the rules, never configured.
 
 use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
+use crate::pack::{Pack, pack_fields};
 use crate::request::KeyName;
 use sparr_protocol::codes::Kind;
 
@@ -26,6 +27,38 @@ impl KeyExpr {
 /// A set of kinds of payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KindSet(u16);
+
+pack_fields!(KeyExpr { first, second });
+
+impl Pack for KindSet {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.0.pack(out);
+    }
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        let set = Self(u16::unpack(from)?);
+        Self::ALL.includes(set).then_some(set)
+    }
+}
+
+impl Pack for KeyPlan {
+    /// Without its readings: they are the rules'.
+    fn pack(&self, out: &mut Vec<u8>) {
+        let Self { key, kinds, tags, horizon_ms, memory_ms, first_seen_ms, readings: _ } = self;
+        (key.pack(out), kinds.pack(out), tags.pack(out));
+        (horizon_ms.pack(out), memory_ms.pack(out), first_seen_ms.pack(out));
+    }
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            key: Pack::unpack(from)?,
+            kinds: Pack::unpack(from)?,
+            tags: Pack::unpack(from)?,
+            horizon_ms: Pack::unpack(from)?,
+            memory_ms: Pack::unpack(from)?,
+            first_seen_ms: Pack::unpack(from)?,
+            readings: Vec::new(),
+        })
+    }
+}
 
 impl KindSet {
     /// The kinds that move a customer's money, and are counted unless a rule says otherwise.
@@ -150,6 +183,11 @@ pub struct Plan {
 }
 
 impl KeyPlan {
+    /// Whether records of this plan hold what another one asks for.
+    pub fn serves(&self, wanted: &Self) -> bool {
+        self.key == wanted.key && self.tags == wanted.tags && self.kinds.includes(wanted.kinds)
+    }
+
     /// Whether any reading asks for a mark.
     pub fn asks_for(&self, mark: Mark) -> bool {
         self.readings.iter().any(|(_, spec)| spec.measure == Measure::Marked(mark))

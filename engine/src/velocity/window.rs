@@ -35,7 +35,7 @@ pub struct Event {
 
 /// The marks of one event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks(u8);
+pub struct Marks(pub(super) u8);
 
 impl Marks {
     const fn has(self, mark: Mark) -> bool {
@@ -64,18 +64,18 @@ pub(super) enum Asked {
 
 /// Several old events, known only together.
 #[derive(Clone, Copy, Debug)]
-struct Pane {
-    first: Timestamp,
-    last: Timestamp,
-    count: i64,
+pub(super) struct Pane {
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    pub(super) count: i64,
     /// `None` once any amount in it is unknown.
-    sum: Option<i64>,
+    pub(super) sum: Option<i64>,
     /// `None` once any amount in it is unknown.
-    max: Option<i64>,
-    kinds: KindSet,
-    values: [Sketch; TAGS_MAX],
+    pub(super) max: Option<i64>,
+    pub(super) kinds: KindSet,
+    pub(super) values: [Sketch; TAGS_MAX],
     /// How many have each mark.
-    marked: [u32; Mark::ALL.len()],
+    pub(super) marked: [u32; Mark::ALL.len()],
 }
 
 impl Pane {
@@ -144,13 +144,13 @@ impl Kept {
 #[derive(Debug)]
 pub(super) struct Record {
     /// The first event after the last pause that makes the key new again.
-    first: Timestamp,
+    pub(super) first: Timestamp,
     /// When the record may be forgotten, if nothing else comes.
-    kept_until: Timestamp,
+    pub(super) kept_until: Timestamp,
     /// By time, oldest first; equal times in order of arrival.
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
     /// By time, oldest first; all before the oldest exact event when they were made.
-    panes: Vec<Pane>,
+    pub(super) panes: Vec<Pane>,
 }
 
 impl Default for Record {

@@ -163,3 +163,69 @@ fn what_cannot_be_tested_is_refused_with_its_place() {
         assert!(output.stdout.is_empty(), "no figures of half a file");
     }
 }
+
+/// What was known at a time: labels and results that came later, and requests after it, do not count.
+#[test]
+fn ndjson_with_labels_and_results_is_tested_with_what_was_known_then() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name);
+    let minute = |minute: u32| format!("2026-03-01T10:{minute:02}:00Z");
+    let row = |number: u32| {
+        let (id, time) = (format!("{number:032x}"), minute(number));
+        json!({
+            "request_id": id, "payment_id": format!("p{number}"), "kind": "card_payment", "event_time": time,
+            "card_token": "c1", "amount_minor": 100, "currency": "SEK",
+        })
+    };
+    let lines = |name: &str, lines: &[Value]| {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs::write(path(name), text).expect("written");
+        shown(&path(name)).to_owned()
+    };
+    let data = lines("rows.ndjson", &(1..=10).map(row).collect::<Vec<_>>());
+    let declined = |number: u32, at: u32| json!({ "request_id": format!("{number:032x}"), "final": "declined", "time": minute(at) });
+    // The second decline is known from minute 5 on, the third one after what is asked for.
+    let results = lines("results.ndjson", &[declined(1, 2), declined(2, 5), declined(3, 30)]);
+    let label = |number: u32, class: &str, known_at: &str| json!({ "payment_id": format!("p{number}"), "class": class, "known_at": known_at });
+    let labels = lines(
+        "labels.ndjson",
+        &[
+            label(6, "scam", "2026-03-20T00:00:00Z"),
+            label(7, "genuine", "2026-03-20T00:00:00Z"),
+            label(8, "takeover", "2026-04-20T00:00:00Z"),
+        ],
+    );
+    let rules = rules(
+        folder.path(),
+        "rules",
+        &[
+            ("tested", "velocity(card, '1h').declined_final >= 2", "then: decline"),
+            ("tested-more", "velocity(card, '1h').declined_final >= 3", "then: decline"),
+        ],
+    );
+    let base = ["--rules", &rules, "--data", &data, "--labels", &labels, "--results", &results];
+    let then = backtest(&[&base[..], &["--as-of", "2026-03-31"]].concat());
+    let rule = &then["rules"][0];
+    // From minute 5 on: the requests 5 to 10.
+    assert_eq!(
+        (&rule["hits"], &rule["true_positives"], &rule["false_positives"]),
+        (&6.into(), &1.into(), &1.into())
+    );
+    assert_eq!(then["rules"][1]["hits"], 0);
+    let now = backtest(&base);
+    assert_eq!(now["rules"][0]["true_positives"], 2, "what was found out in April counts now");
+    let early = backtest(&[&base[..], &["--as-of", "2026-03-01T10:04:30Z"]].concat());
+    assert_eq!((&early["rows"], &early["rules"][0]["hits"]), (&4.into(), &0.into()));
+
+    // The same rows packed, and a row that is none.
+    let packed = path("rows.ndjson.zst");
+    fs::write(&packed, zstd::encode_all(fs::read(&data).expect("there").as_slice(), 1).expect("packed"))
+        .expect("written");
+    let base = ["--rules", &rules, "--data", shown(&packed), "--labels", &labels, "--results", &results];
+    let again = backtest(&base);
+    assert_eq!((&again["rules"], &again["outcomes"]), (&now["rules"], &now["outcomes"]));
+    let broken = lines("broken.ndjson", &[row(1), json!({ "request_id": "1", "kind": "card_payment" })]);
+    let output = sparr().args(["backtest", "--rules", &rules, "--data", &broken]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("line 2: request_id"), "{}", text(&output.stderr));
+}

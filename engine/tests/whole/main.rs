@@ -36,5 +36,6 @@ mod snapshots;
 mod stopping;
 mod support;
 mod tidy;
+mod velocity_file;
 mod verify;
 mod versions;

@@ -2,7 +2,7 @@
 
 use super::defaults::{
     BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS,
-    LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
+    LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS, VELOCITY_SNAPSHOT_SECONDS,
 };
 use super::link;
 use super::required::REQUIRED;
@@ -132,6 +132,12 @@ const KEYS: &[Key] = &[
         name: "velocity_keys_max",
         value: || VELOCITY_KEYS_MAX.to_string(),
         meaning: "Live velocity keys at most; a key with a few events takes about 400 bytes.",
+    },
+    Key {
+        name: "velocity_snapshot_seconds",
+        value: || VELOCITY_SNAPSHOT_SECONDS.to_string(),
+        meaning: "How often velocity is written down. An ordered stop loses nothing; after a kill the events since then are\n\
+                  missing, and the answers say so (window_warming).",
     },
     Key {
         name: "request_ids_max",

@@ -19,7 +19,7 @@ use crate::policy::{Policy, Sharing};
 use defaults::{
     BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, JOURNAL_RESERVE_MIB_MAX,
     JOURNAL_RESERVE_MIB_MIN, KIND, LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM,
-    SNAPSHOT_RECORDS,
+    SNAPSHOT_RECORDS, VELOCITY_SNAPSHOT_SECONDS,
 };
 use serde::Deserialize;
 use sparr_protocol::ids::MemberName;
@@ -59,6 +59,7 @@ struct Written {
     request_ids_max: Option<usize>,
     kind: Option<String>,
     lookups_per_day_max: Option<usize>,
+    velocity_snapshot_seconds: Option<NonZeroU64>,
     recent_requests_max: Option<usize>,
     blast_radius_per_mille_max: Option<u32>,
     honey_numbers: Option<PathBuf>,
@@ -198,6 +199,8 @@ pub struct EngineConfig {
     pub lookups_per_day_max: usize,
     /// Requests of the last hour that are kept to be looked at again; 0 for none.
     pub recent_requests_max: usize,
+    /// How often velocity is written down.
+    pub velocity_snapshot: Duration,
     /// Of a thousand recent requests, so many may be answered otherwise by a new rule set without `--accept`.
     pub blast_radius_per_mille_max: u32,
     /// Different people screened in a day from which on there is an alarm. Screening goes on.
@@ -356,6 +359,9 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 snapshot_records: written.snapshot_records.map_or(SNAPSHOT_RECORDS, NonZeroU64::get),
                 honey_numbers: written.honey_numbers,
                 exchange,
+                velocity_snapshot: Duration::from_secs(
+                    written.velocity_snapshot_seconds.map_or(VELOCITY_SNAPSHOT_SECONDS, NonZeroU64::get),
+                ),
                 recent_requests_max: written.recent_requests_max.unwrap_or(RECENT_REQUESTS_MAX),
                 blast_radius_per_mille_max: written
                     .blast_radius_per_mille_max
