@@ -3,6 +3,7 @@
 use crate::broker::Node;
 use crate::engines::{Exchange, connect, declined, is_durable, payment, raise, status, until};
 use crate::probe::run;
+use crate::support::EngineProcess;
 use sparr_protocol::exchange::{Refusal, Said};
 use sparr_protocol::response::AuthorisationResponse;
 use std::fs;
@@ -56,11 +57,25 @@ fn tested_by_turns(together: bool) -> Vec<AuthorisationResponse> {
             request.amount_minor = Some(100);
             let answer = gateways[number as usize % 2].screen(&request).await.expect("answered");
             answers.push(answer);
-            // Longer than payments are collected before they are told.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            // Engines of one member tell each other in their own time: the next payment comes when they have.
+            let others = number / 2 + 1;
+            if together {
+                until("the other engine was told", || {
+                    told(exchange.engine(1 - number as usize % 2)) >= others
+                });
+            }
         }
         answers
     })
+}
+
+/// Payments that an engine was told of by others of its member.
+fn told(engine: &EngineProcess) -> u64 {
+    let (_, metrics) = engine.get("/metrics");
+    let told = metrics.lines().find_map(|line| {
+        line.strip_prefix("sparr_exchange_payments_total{what=\"told\"} ").map(str::to_owned)
+    });
+    told.and_then(|told| told.parse().ok()).expect("it is counted")
 }
 
 fn objections(answers: &[AuthorisationResponse]) -> usize {
