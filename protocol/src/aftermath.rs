@@ -114,10 +114,12 @@ codec::wire_struct! {
     }
 }
 
-/// Layouts for `WIRE.md`.
+/// Where each field lies, for `WIRE.md`.
 #[cfg(test)]
-pub(crate) const LAYOUTS: [(&str, &[(&str, usize, usize)]); 2] =
-    [("final-result", ResultWire::LAYOUT), ("label", LabelWire::LAYOUT)];
+pub(crate) mod layouts {
+    pub(crate) const FINAL: &[(&str, usize, usize)] = super::ResultWire::LAYOUT;
+    pub(crate) const LABEL: &[(&str, usize, usize)] = super::LabelWire::LAYOUT;
+}
 
 fn zero(reserved: &[u8]) -> Result<(), ExchangeError> {
     if reserved.iter().all(|byte| *byte == 0) { Ok(()) } else { Err(ExchangeError::Value("reserved")) }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sparr_protocol::codes::Role;
 use sparr_protocol::exchange::{EngineEntry, ExchangeAnswer, ExchangeEntry, Operation, Said};
+use sparr_protocol::response::Degraded;
 
 /// `sparr exchange …`
 #[derive(Subcommand)]
@@ -63,18 +64,19 @@ fn shown(answers: &[ExchangeAnswer], json: bool) -> Ended {
         engines.iter().for_each(|entry| println!("{}", engine_line(entry)));
         remarks.iter().for_each(|remark| println!("broker: {remark}"));
     }
-    let ails =
-        |entry: &&Box<EngineEntry>| entry.behind_ms.is_some() || entry.held_back.is_some() || !entry.is_live;
-    let well = !exchange.networked || exchange.linked && exchange.joined && !engines.iter().any(ails);
+    let ails = |entry: &EngineEntry| entry.behind_ms.is_some() || entry.held_back.is_some() || !entry.is_live;
+    let well =
+        !exchange.networked || exchange.linked && exchange.joined && !engines.iter().any(|entry| ails(entry));
     if well { Ended::Fine } else { Ended::Findings }
 }
 
 /// `green`, `amber` or `red`, as every answer says it.
 fn colour(staleness_ms: u32) -> &'static str {
-    match staleness_ms {
-        ..crate::exchanged::AMBER_MS => "green",
-        ..crate::exchanged::RED_MS => "amber",
-        _ => "red",
+    let degraded = crate::exchanged::degraded(staleness_ms);
+    match degraded {
+        Degraded::AMBER => "amber",
+        Degraded::RED => "red",
+        _ => "green",
     }
 }
 
