@@ -6,8 +6,9 @@
 
 use super::authority::Held;
 use super::message::{Chunk, EngineOf, EpochHead, Place, Summary};
+use super::peers::Peer;
 use crate::journal::{ChainReader, JournalHead, Sealed};
-use sparr_protocol::record::Record;
+use sparr_protocol::record::{Origin, Record};
 use std::collections::BTreeMap;
 
 /// How far records must have come to count.
@@ -45,8 +46,10 @@ pub(super) enum Taken {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chain {
     lives: BTreeMap<u32, Life>,
-    /// Since when it is known that somebody has more.
+    /// Since when somebody is known to have more, or others than are here.
     pub(super) behind_since: Option<u64>,
+    /// Since when it is known what is missing.
+    pub(super) missing_since: Option<u64>,
     /// Why what was sent last was not taken in.
     pub(super) held: Option<Held>,
 }
@@ -110,7 +113,7 @@ impl Chain {
 
     /// Nobody has more: nothing is held up, unless there are two histories.
     pub(super) fn is_level(&mut self) {
-        self.behind_since = None;
+        (self.behind_since, self.missing_since) = (None, None);
         self.held = self.held.filter(|held| *held == Held::Forked);
     }
 
@@ -119,9 +122,9 @@ impl Chain {
         self.behind_since.is_some() && self.held.is_none()
     }
 
-    /// Looks at records that came in. Their signature is somebody else's business. `told` is what their sender said of
-    /// the lives that it knows.
-    pub(super) fn take(&self, chunk: &Chunk, told: Option<&[EpochHead]>) -> Result<Taken, Held> {
+    /// Looks at records that came in. Their signature is somebody else's business. `peer` is who sent them, as far as it is
+    /// known.
+    pub(super) fn take(&self, chunk: &Chunk, peer: Option<&Peer>) -> Result<Taken, Held> {
         let origin = chunk.commit.origin;
         if self.sequence(origin.epoch, Reach::Taken) >= chunk.commit.last_sequence {
             return Ok(Taken::Known);
@@ -147,7 +150,7 @@ impl Chain {
             None => {
                 let before = self.lives.range(..origin.epoch).next_back().map(|(_, life)| life.tip.digest);
                 let follows = before.unwrap_or([0; 32]) == first.record.previous;
-                let taken = follows || told.is_some_and(|told| self.is_settled_before(origin.epoch, told));
+                let taken = follows || peer.is_some_and(|peer| self.is_settled_before(origin, peer));
                 Ok(if taken { Taken::Next(records) } else { Taken::Unlinked(records) })
             }
         }
@@ -155,10 +158,17 @@ impl Chain {
 
     /// Whether everything is here that the sender of a life's first records knows of lives before it. Only who has that
     /// life knows what comes before it.
-    fn is_settled_before(&self, epoch: u32, told: &[EpochHead]) -> bool {
+    fn is_settled_before(&self, life: Origin, peer: &Peer) -> bool {
+        let (of, epoch) = (EngineOf::of(life), life.epoch);
+        let is_level = peer.has(of).is_some_and(|theirs| {
+            theirs.last.epoch == epoch && theirs.earlier == self.digest_before(epoch, Reach::Taken)
+        });
         let covered = |head: &EpochHead| self.sequence(head.epoch, Reach::Taken) >= head.sequence;
-        told.iter().any(|head| head.epoch == epoch)
-            && told.iter().filter(|head| head.epoch < epoch).all(covered)
+        is_level
+            || peer.told(of).is_some_and(|told| {
+                told.iter().any(|head| head.epoch == epoch)
+                    && told.iter().filter(|head| head.epoch < epoch).all(covered)
+            })
     }
 
     /// These are on their way to the disk.

@@ -87,7 +87,7 @@ impl<A: Authority> Replica<A> {
 
     /// Asks for what is missing.
     fn repair(&mut self, now: Now) {
-        let behind = self.chains.iter().filter_map(|(of, chain)| Some((*of, chain.behind_since?)));
+        let behind = self.chains.iter().filter_map(|(of, chain)| Some((*of, chain.missing_since?)));
         let behind: Vec<(EngineOf, u64)> = behind.collect();
         for (of, since) in behind {
             if self.returned.storing() >= STORING_MAX / 2 || !self.repairs.is_due(of, since, now.steady_ms) {
@@ -107,7 +107,7 @@ impl<A: Authority> Replica<A> {
         if !self.linked {
             return u64::MAX;
         }
-        let behind = self.chains.iter().filter_map(|(of, chain)| Some((of, chain.behind_since?)));
+        let behind = self.chains.iter().filter_map(|(of, chain)| Some((of, chain.missing_since?)));
         let repair = behind.map(|(of, since)| self.repairs.due_at(*of, since)).min();
         let repair = repair.filter(|_| self.returned.storing() < STORING_MAX / 2).unwrap_or(u64::MAX);
         // What becomes due by others' silence alone, such as being the first engine, is looked at with each heartbeat.

@@ -39,7 +39,7 @@ impl<A: Authority> Replica<A> {
         let is_new =
             self.peers.get(sender).is_none_or(|peer| peer.epoch < from.epoch || !peer.is_live(now.steady_ms));
         if takes_part || !self.joining.is_over() {
-            let is_late = self.peers.heard(from, now.steady_ms).is_none();
+            let is_late = self.peers.heard(from, takes_part, now.steady_ms).is_none();
             if is_late && !matches!(body, Body::Records(_)) {
                 return;
             }
@@ -55,7 +55,7 @@ impl<A: Authority> Replica<A> {
         let sender = EngineOf::of(from);
         match body {
             Body::Beat { sequence, .. } => {
-                if let Some(peer) = self.peers.heard(from, now.steady_ms) {
+                if let Some(peer) = self.peers.get_mut(from) {
                     peer.beat(sequence);
                 }
                 self.look_at(sender, now);
@@ -93,7 +93,7 @@ impl<A: Authority> Replica<A> {
 
     fn take_position(&mut self, position: &Position, from: Origin, now: Now) {
         let sender = EngineOf::of(from);
-        let Some(peer) = self.peers.heard(from, now.steady_ms) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         peer.position(position, now.steady_ms);
         self.confirmed(now);
         for summary in &position.has {
@@ -108,8 +108,9 @@ impl<A: Authority> Replica<A> {
             return;
         }
         self.chains.entry(of).or_default().look_for_fork(&heads);
-        if let Some(peer) = self.peers.heard(from, now.steady_ms) {
+        if let Some(peer) = self.peers.get_mut(from) {
             peer.tells(of, heads);
+            self.repairs.hurry(of, now.steady_ms);
         }
         self.look_at(of, now);
     }
@@ -129,9 +130,9 @@ impl<A: Authority> Replica<A> {
         if origin == self.me {
             return;
         }
-        let told = self.peers.get(sender).and_then(|peer| peer.told(of));
+        let peer = self.peers.get(sender);
         let chain = self.chains.entry(of).or_default();
-        let taken = chain.take(chunk, told).and_then(|taken| {
+        let taken = chain.take(chunk, peer).and_then(|taken| {
             if let Taken::Gap(records) | Taken::Unlinked(records) | Taken::Next(records) = &taken {
                 let records: Vec<Record> = records.iter().map(|sealed| sealed.record.clone()).collect();
                 self.authority.judge(&chunk.commit, &records)?;
@@ -142,10 +143,12 @@ impl<A: Authority> Replica<A> {
             Ok(Taken::Known) => return,
             // Whoever sent what cannot be taken in now has it: so it is missing.
             Ok(_) => self.shows(from, of, Place { epoch: origin.epoch, sequence: last_sequence }, now),
-            // What somebody else garbles says nothing of its origin.
-            Err(Held::Damaged | Held::SignatureWrong) if sender != of => {
+            // What is garbled or not signed says nothing of its origin, and little of who sent it.
+            Err(held @ (Held::Damaged | Held::SignatureWrong)) => {
                 self.refused += 1;
-                return;
+                if sender == of {
+                    self.chains.entry(of).or_default().held = Some(*held);
+                }
             }
             Err(held) => {
                 let held = *held;
@@ -170,7 +173,7 @@ impl<A: Authority> Replica<A> {
     fn shows(&mut self, from: Origin, of: EngineOf, place: Place, now: Now) {
         if self.authority.takes_part(from.member)
             && EngineOf::of(from) != EngineOf::of(self.me)
-            && let Some(peer) = self.peers.heard(from, now.steady_ms)
+            && let Some(peer) = self.peers.heard(from, true, now.steady_ms)
         {
             peer.shows(of, place);
         }
@@ -208,7 +211,10 @@ impl<A: Authority> Replica<A> {
         } else {
             chain.is_level();
         }
-        if !is_behind {
+        if is_behind {
+            chain.missing_since.get_or_insert(now.steady_ms);
+        } else {
+            chain.missing_since = None;
             self.repairs.done(of);
         }
         unclear.into_iter().for_each(|peer| self.ask(peer, of, now));
@@ -228,7 +234,9 @@ impl<A: Authority> Replica<A> {
     pub(super) fn settle(&mut self, now: Now) {
         let is_behind = self.chains.values().any(Chain::is_behind);
         let is_pending = self.peers.live(now.steady_ms).any(|(_, peer)| peer.is_pending(now.steady_ms));
-        if !is_behind && !is_pending {
+        if is_behind || is_pending {
+            self.returned.something_is_missing();
+        } else {
             self.returned.nothing_is_missing();
         }
     }

@@ -16,6 +16,8 @@ const UNPROVEN_MS: u64 = 30_000;
 pub(super) struct Peer {
     /// Its life.
     pub(super) epoch: u32,
+    /// Whether it was heard before it was known to take part: nobody knew its signature then.
+    is_stranger: bool,
     /// When it was heard last.
     pub(super) heard: u64,
     /// When this life was heard first.
@@ -42,9 +44,10 @@ pub(super) struct Peers(BTreeMap<EngineOf, Peer>);
 
 impl Peers {
     /// A message came. What an earlier life said is late, and says nothing: then there is no peer.
-    pub(super) fn heard(&mut self, from: Origin, now: u64) -> Option<&mut Peer> {
+    pub(super) fn heard(&mut self, from: Origin, takes_part: bool, now: u64) -> Option<&mut Peer> {
         let new = || Peer {
             epoch: from.epoch,
+            is_stranger: !takes_part,
             heard: now,
             since: now,
             beat: 0,
@@ -56,6 +59,10 @@ impl Peers {
             number: 0,
         };
         let peer = self.0.entry(EngineOf::of(from)).or_insert_with(new);
+        if peer.is_stranger && takes_part {
+            // What was said in its name may have been anybody's.
+            *peer = new();
+        }
         if peer.epoch > from.epoch {
             return None;
         }
@@ -73,6 +80,11 @@ impl Peers {
 
     pub(super) fn get(&self, of: EngineOf) -> Option<&Peer> {
         self.0.get(&of)
+    }
+
+    /// An engine in a life.
+    pub(super) fn get_mut(&mut self, of: Origin) -> Option<&mut Peer> {
+        self.0.get_mut(&EngineOf::of(of)).filter(|peer| peer.epoch == of.epoch)
     }
 
     /// Those that are there.
@@ -116,9 +128,9 @@ impl Peer {
         self.whole.is_none() && now >= self.since + UNPROVEN_MS
     }
 
-    /// Whether it has said since a time what it has of everybody.
+    /// Whether it has said after a time what it has of everybody.
     pub(super) fn is_known_since(&self, time: u64) -> bool {
-        self.whole.is_some_and(|(_, at)| at >= time)
+        self.whole.is_some_and(|(_, at)| at > time)
     }
 
     /// A heartbeat. They may come in another order.

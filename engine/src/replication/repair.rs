@@ -125,6 +125,13 @@ impl Repairs {
         want.again = if want.left == 0 { now } else { now + RETRY_FIRST_MS };
     }
 
+    /// What could not be taken in can be now.
+    pub(super) fn hurry(&mut self, of: EngineOf, now: u64) {
+        if let Some(want) = self.wants.get_mut(&of) {
+            want.again = want.again.min(now);
+        }
+    }
+
     /// Nothing of an engine is missing any more.
     pub(super) fn done(&mut self, of: EngineOf) {
         self.wants.remove(&of);

@@ -16,10 +16,10 @@ pub(super) struct Returned {
     /// Batches of records that were given to the disk, and those that it answered for.
     given: u64,
     answered: u64,
-    /// When a heartbeat was sent, and how many batches had been given when it came back.
+    /// When the newest that came back was sent.
+    newest_ms: Option<u64>,
+    /// When a heartbeat was sent, and how many batches had been given when it was back and nothing was missing.
     waiting: VecDeque<(u64, u64)>,
-    /// The newest before which everything is on the disk.
-    stored_ms: Option<u64>,
     /// The newest that counted.
     whole_ms: Option<u64>,
 }
@@ -38,7 +38,6 @@ impl Returned {
     /// The disk has answered for the oldest of them.
     pub(super) fn stored(&mut self) {
         self.answered += 1;
-        self.advance();
     }
 
     /// Batches that wait for the disk.
@@ -48,22 +47,29 @@ impl Returned {
 
     /// A heartbeat of this life came back.
     pub(super) fn came(&mut self, sent_ms: u64) {
-        if sent_ms >= self.linked_ms && self.waiting.len() < WAITING_MAX {
-            self.waiting.push_back((sent_ms, self.given));
-            self.advance();
+        if sent_ms >= self.linked_ms {
+            self.newest_ms = self.newest_ms.max(Some(sent_ms));
         }
     }
 
-    fn advance(&mut self) {
+    /// Somebody is known to have more, and it may be from before any heartbeat that does not count yet. Those that came
+    /// back count again once what was missing is on the disk.
+    pub(super) fn something_is_missing(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Everything that anybody is known to have is here, or on its way to the disk.
+    pub(super) fn nothing_is_missing(&mut self) {
+        let queued = self.waiting.back().map(|(sent_ms, _)| *sent_ms).max(self.whole_ms);
+        if let Some(newest_ms) = self.newest_ms.filter(|newest| Some(*newest) > queued)
+            && self.waiting.len() < WAITING_MAX
+        {
+            self.waiting.push_back((newest_ms, self.given));
+        }
         while let Some((sent_ms, _)) = self.waiting.front().filter(|(_, given)| *given <= self.answered) {
-            self.stored_ms = self.stored_ms.max(Some(*sent_ms));
+            self.whole_ms = Some(*sent_ms);
             self.waiting.pop_front();
         }
-    }
-
-    /// Nobody is known to have more.
-    pub(super) fn nothing_is_missing(&mut self) {
-        self.whole_ms = self.stored_ms;
     }
 
     /// Up to when the state is known to be whole.
