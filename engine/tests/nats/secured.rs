@@ -2,7 +2,10 @@
 
 use crate::broker::Node;
 use crate::probe::{Probe, run};
+use data_encoding::BASE64URL_NOPAD;
+use nkeys::KeyPair as NatsKey;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
 use sparr_engine::server::config::{LinkConfig, LinkTls};
 use sparr_engine::server::link::{LinkEvent, Slot};
 use std::path::{Path, PathBuf};
@@ -104,6 +107,63 @@ fn a_password_comes_from_a_file_and_stands_in_no_reason() {
             let why = probe.until_down().await;
             assert!(!why.contains("correct-horse") && !why.contains("battery-staple"), "{why}");
             assert_eq!(probe.count(|event| matches!(event, LinkEvent::Up { .. })), 0, "{name}");
+        }
+    });
+}
+
+/// A token of NATS: who `of` is and may do, signed by `by`.
+fn token(of: &NatsKey, by: &NatsKey, mut claims: Value) -> String {
+    claims["version"] = 2.into();
+    let body = json!({ "jti": "1", "iat": 1_700_000_000, "iss": by.public_key(), "name": "test", "sub": of.public_key(), "nats": claims });
+    let part = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let signed = format!("{}.{}", part(json!({ "typ": "JWT", "alg": "ed25519-nkey" })), part(body));
+    let signature = BASE64URL_NOPAD.encode(&by.sign(signed.as_bytes()).expect("signed"));
+    format!("{signed}.{signature}")
+}
+
+/// A `.creds` file as NATS's tools write it.
+fn creds(user: &NatsKey, account: &NatsKey) -> String {
+    let token = token(user, account, json!({ "type": "user", "subs": -1, "data": -1, "payload": -1 }));
+    format!(
+        "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+        user.seed().expect("a seed")
+    )
+}
+
+#[test]
+fn a_creds_file_lets_an_engine_into_its_account_and_a_stranger_s_does_not() {
+    let (operator, system, account) =
+        (NatsKey::new_operator(), NatsKey::new_account(), NatsKey::new_account());
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+        "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
+    });
+    let with_storage = token(&account, &operator, json!({ "type": "account", "limits": limits }));
+    let without = json!({ "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1 });
+    let of_system = token(&system, &operator, json!({ "type": "account", "limits": without }));
+    let of_operator =
+        token(&operator, &operator, json!({ "type": "operator", "system_account": system.public_key() }));
+    let Some(node) = Node::start_with(&format!(
+        "operator: {of_operator}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {with_storage}, {}: {of_system} }}",
+        system.public_key(),
+        account.public_key(),
+        system.public_key()
+    )) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    run(async {
+        for (name, signed_by) in [("known", &account), ("stranger", &NatsKey::new_account())] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, creds(&NatsKey::new_user(), signed_by)).expect("written");
+            let mut probe = Probe::start(name, to(&node, None, Some(file)));
+            if name == "known" {
+                probe.until_caught_up().await;
+            } else {
+                let why = probe.until_down().await;
+                assert!(why.contains("authorization"), "{why}");
+            }
         }
     });
 }
