@@ -144,7 +144,8 @@ impl Node {
         copy(copy_of_it, &self.store());
     }
 
-    fn store(&self) -> PathBuf {
+    /// Where it keeps its streams.
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 }

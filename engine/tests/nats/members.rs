@@ -1,7 +1,7 @@
 //! What members may do to each other, and what engines of one member see of each other.
 
 use crate::broker::Node;
-use crate::engines::{Exchange, connect, declined, is_durable, payment, raise, status, until};
+use crate::engines::{Exchange, connect, declined, is_durable, payment, raise, raise_all, status, until};
 use crate::probe::run;
 use crate::support::EngineProcess;
 use sparr_protocol::exchange::{Refusal, Said};
@@ -194,4 +194,35 @@ fn nobody_is_believed_without_the_members_signature_or_the_network_key() {
     assert!(seen["exchange"]["refused"].as_u64() > Some(0), "{seen}");
     assert!(!seen.to_string().contains("bank-three\",\"engine"), "a stranger under another key: {seen}");
     run(async { assert!(declined(exchange.engine(0), 0..3).await.is_empty()) });
+}
+
+/// Every byte below a folder.
+fn bytes_below(folder: &Path, found: &mut Vec<u8>) {
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            bytes_below(&path, found)
+        } else {
+            found.extend(fs::read(&path).expect("readable"))
+        }
+    }
+}
+
+#[test]
+fn the_broker_holds_no_personal_number() {
+    let Some(mut node) = Node::start() else { return };
+    let exchange = Exchange::start(&[node.url(), node.url()], "");
+    run(raise_all(exchange.engine(0), 0..200));
+    exchange.until_equal(200);
+    // What it has not written yet it writes when it stops.
+    node.signal("TERM");
+    node.kill();
+    let mut stored = Vec::new();
+    bytes_below(&node.store(), &mut stored);
+    let holds = |text: &str| memchr::memmem::find(&stored, text.as_bytes()).is_some();
+    assert!(holds("bank-one"), "the control: {} bytes were looked through", stored.len());
+    for number in 0..200 {
+        let digits = sparr_loadgen::people::personal_number(number);
+        assert!(!holds(&digits) && !holds(&digits[2..]), "{number}");
+    }
 }
