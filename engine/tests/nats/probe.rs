@@ -129,11 +129,13 @@ impl Probe {
 
     /// All broadcasts, as texts, in their order.
     pub(crate) fn broadcasts(&self) -> Vec<&str> {
-        let text = |event| match event {
-            &LinkEvent::Broadcast(ref bytes) => Some(std::str::from_utf8(bytes).expect("text")),
-            _ => None,
-        };
-        self.events.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for event in &self.events {
+            if let LinkEvent::Broadcast(bytes) = event {
+                texts.push(std::str::from_utf8(bytes).expect("text"));
+            }
+        }
+        texts
     }
 
     /// How many events are so.
