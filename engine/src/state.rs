@@ -241,7 +241,7 @@ impl State {
                     .filter(|(plan, _)| plan.serves(wanted))
                     .map(|(plan, since)| since.carried(plan, wanted, now))
                     .next()
-                    .unwrap_or(Observed::since(now))
+                    .unwrap_or_else(|| Observed::since(now))
             })
             .collect();
         drop(before);
@@ -252,7 +252,7 @@ impl State {
     fn observed_before(&self, wanted: &KeyPlan, now: Timestamp) -> Observed {
         let Some(restored) = self.restored.get() else { return Observed::since(Timestamp::MIN) };
         let known = restored.iter().find(|(plan, _)| plan.serves(wanted));
-        known.map_or(Observed::since(now), |(plan, observed)| observed.carried(plan, wanted, now))
+        known.map_or_else(|| Observed::since(now), |(plan, observed)| observed.carried(plan, wanted, now))
     }
 
     /// How each velocity key of the active rule set has been observed: what a restart has to know.

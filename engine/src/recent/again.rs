@@ -114,7 +114,6 @@ impl<'a> Again<'a> {
         self.rules.set.evaluate(&facts, then, &mut self.folding.hits);
         let floor = Floor::of(&facts, then, self.state.policy.verify_unavailable, recorded.of_this_payment);
         let folded = fold(&facts, self.rules, floor, now, self.state, &mut self.folding);
-        drop(facts);
         self.readings = readings;
         folded.decided.map(|decided| (decided.outcome, decided.review))
     }

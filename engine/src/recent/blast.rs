@@ -98,7 +98,7 @@ pub fn blast(
     let mut shares: Vec<(u64, BTreeMap<usize, u64>)> = vec![(0, BTreeMap::new()); fresh.len()];
     let declines = |answer: &Answer| u64::from(matches!(answer, Ok((Outcome::Decline, _))));
     for recorded in recent {
-        let was = before.as_mut().map_or(recorded.answer(), |before| before.decide(recorded, now));
+        let was = before.as_mut().map_or_else(|| recorded.answer(), |before| before.decide(recorded, now));
         let is = after.decide(recorded, now);
         blast.requests += 1;
         blast.declines_before += declines(&was);

@@ -195,14 +195,14 @@ impl Recent {
         let id = recorded.request().view().request_id();
         let now = recorded.answered_at();
         let kept = &mut *self.kept();
-        if let Some(place) = kept.by_id.get(&id).and_then(|number| number.checked_sub(kept.first)) {
-            if let Some(before) = kept.requests.get_mut(place as usize) {
-                if before.answer.is_err() {
-                    kept.bytes = kept.bytes + recorded.bytes() - before.bytes();
-                    *before = recorded.clone();
-                }
-                return before.clone();
+        if let Some(place) = kept.by_id.get(&id).and_then(|number| number.checked_sub(kept.first))
+            && let Some(before) = kept.requests.get_mut(place as usize)
+        {
+            if before.answer.is_err() {
+                kept.bytes = kept.bytes + recorded.bytes() - before.bytes();
+                *before = recorded.clone();
             }
+            return before.clone();
         }
         let requests_max = self.requests_max.load(Ordering::Relaxed);
         if requests_max == 0 {

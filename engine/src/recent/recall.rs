@@ -56,7 +56,7 @@ impl Recaller {
             let Some(cause) = touched.meets(recorded) else { continue };
             let request = recorded.request();
             let request_id = request.view().request_id();
-            let was = self.said.get(&request_id).map_or(recorded.answer(), |(said, _)| *said);
+            let was = self.said.get(&request_id).map_or_else(|| recorded.answer(), |(said, _)| *said);
             let is = again.decide(recorded, now);
             if is == was {
                 continue;

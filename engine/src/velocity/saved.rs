@@ -14,9 +14,12 @@ const BLOCK_BYTES: usize = 256 << 10;
 impl Pack for Event {
     fn pack(&self, out: &mut Vec<u8>) {
         let Self { time, amount, kind, tags, id, marks } = self;
-        (time.pack(out), amount.pack(out), kind.pack(out));
+        time.pack(out);
+        amount.pack(out);
+        kind.pack(out);
         tags.iter().for_each(|tag| tag.pack(out));
-        (id.pack(out), marks.0.pack(out));
+        id.pack(out);
+        marks.0.pack(out);
     }
     fn unpack(from: &mut &[u8]) -> Option<Self> {
         Some(Self {
@@ -33,7 +36,12 @@ impl Pack for Event {
 impl Pack for Pane {
     fn pack(&self, out: &mut Vec<u8>) {
         let Self { first, last, count, sum, max, kinds, values, marked } = self;
-        (first.pack(out), last.pack(out), count.pack(out), sum.pack(out), max.pack(out), kinds.pack(out));
+        first.pack(out);
+        last.pack(out);
+        count.pack(out);
+        sum.pack(out);
+        max.pack(out);
+        kinds.pack(out);
         values.iter().for_each(|sketch| sketch.0.pack(out));
         marked.iter().for_each(|marked| marked.pack(out));
     }
@@ -54,9 +62,11 @@ impl Pack for Pane {
 impl Pack for Record {
     fn pack(&self, out: &mut Vec<u8>) {
         let Self { first, kept_until, events, panes } = self;
-        (first.pack(out), kept_until.pack(out));
+        first.pack(out);
+        kept_until.pack(out);
         // Both are bounded far below what two bytes can say.
-        ((events.len() as u16).pack(out), (panes.len() as u16).pack(out));
+        (events.len() as u16).pack(out);
+        (panes.len() as u16).pack(out);
         events.iter().for_each(|event| event.pack(out));
         panes.iter().for_each(|pane| pane.pack(out));
     }

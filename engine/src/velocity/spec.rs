@@ -44,8 +44,12 @@ impl Pack for KeyPlan {
     /// Without its readings: they are the rules'.
     fn pack(&self, out: &mut Vec<u8>) {
         let Self { key, kinds, tags, horizon_ms, memory_ms, first_seen_ms, readings: _ } = self;
-        (key.pack(out), kinds.pack(out), tags.pack(out));
-        (horizon_ms.pack(out), memory_ms.pack(out), first_seen_ms.pack(out));
+        key.pack(out);
+        kinds.pack(out);
+        tags.pack(out);
+        horizon_ms.pack(out);
+        memory_ms.pack(out);
+        first_seen_ms.pack(out);
     }
     fn unpack(from: &mut &[u8]) -> Option<Self> {
         Some(Self {

@@ -292,7 +292,7 @@ fn what_a_set_would_change_is_said_before_and_a_large_change_wants_a_word() {
     engine.json(&[&raise[..], &["--reason", "suspected-fraud", "--json"]].concat());
     let file = rules.path().join("rules.yaml");
     let mut stricter = fs::OpenOptions::new().append(true).open(&file).expect("there");
-    let rule = "\
+    let rule = "
   - id: third-in-an-hour
     when: velocity(subject, \"1h\").count >= 3 && amount_minor >= 100000
     then: decline

@@ -3,6 +3,15 @@
 use crate::server::journal::TRANSACTION_BYTES_MAX;
 use sparr_protocol::member::MemberKind;
 
+/// Where an engine listens unless told otherwise.
+pub const LISTEN: &str = "127.0.0.1:7443";
+/// Where its admin port is unless told otherwise.
+pub const ADMIN: &str = "127.0.0.1:7480";
+/// Where its data lies unless told otherwise.
+pub const DATA_DIR: &str = "sparr-data";
+/// Where its rules lie unless told otherwise.
+pub const RULES_DIR: &str = "config/rules";
+
 pub(super) const KIND: MemberKind = MemberKind::PaymentProvider;
 pub(super) const LOOKUPS_PER_DAY_MAX: usize = 5_000;
 /// Of a thousand recent requests, so many may be answered otherwise by a new rule set: all of them.

@@ -8,6 +8,7 @@ mod link;
 mod parse;
 mod required;
 
+pub use defaults::{ADMIN, DATA_DIR, LISTEN, RULES_DIR};
 pub use exchange::ConfiguredMember;
 pub(crate) use exchange::member_key;
 pub use keys::commented_defaults;
@@ -29,15 +30,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Where an engine listens unless told otherwise.
-pub const LISTEN: &str = "127.0.0.1:7443";
-/// Where its admin port is unless told otherwise.
-pub const ADMIN: &str = "127.0.0.1:7480";
-/// Where its data lies unless told otherwise.
-pub const DATA_DIR: &str = "sparr-data";
-/// Where its rules lie unless told otherwise.
-pub const RULES_DIR: &str = "config/rules";
 
 /// The keys of the file as it is written. Each is optional here: what is missing after all layers is an error.
 #[derive(Clone, Debug, Default, Deserialize)]
