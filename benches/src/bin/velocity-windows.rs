@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p sparr-benches --bin velocity-windows`
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+
 use hashbrown::HashMap;
 use sparr_engine::request::KeyName;
 use sparr_engine::velocity::spec::{KeyExpr, KindSet, Measure, Plan, ReadingSpec};

@@ -68,7 +68,8 @@ fn whether_a_card_is_new_is_not_guessed_before_the_memory_is_full() {
     let mut backtest = sparr();
     backtest.args(["backtest", "--json", "--rules"]).arg(dir.path());
     let ran = backtest.arg("--data").arg(&data).arg("--map").arg(&map).output().expect("it runs");
-    let found: serde_json::Value = serde_json::from_slice(&ran.stdout).expect(&text(&ran.stderr));
+    let found: serde_json::Value =
+        serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{}", text(&ran.stderr)));
     let hits = found["rules"].as_array().expect("rules").iter().find(|rule| rule["id"] == "new-card");
     assert_eq!(hits.expect("it ran")["hits"], 12, "hours 48 to 59, and none of the first two days: {found}");
 }
