@@ -96,8 +96,10 @@ impl<A: Authority> Replica<A> {
             let mut holders = self.holders(of, now);
             // Its own engine first, where it is there.
             holders.sort_by_key(|(holder, _)| (*holder != of, *holder));
-            if let Some((to, after)) = self.repairs.choose(of, &holders, now.steady_ms) {
-                self.send(to, Body::Want { of, after });
+            match self.repairs.choose(of, &holders, now.steady_ms) {
+                Some((to, after)) => self.send(to, Body::Want { of, after }),
+                // Who had it has fallen silent.
+                None => self.look_at(of, now),
             }
         }
     }

@@ -233,7 +233,9 @@ impl<A: Authority> Replica<A> {
     /// Heartbeats that came back count while nobody who is there is known to have more.
     pub(super) fn settle(&mut self, now: Now) {
         let is_behind = self.chains.values().any(Chain::is_behind);
-        let is_pending = self.peers.live(now.steady_ms).any(|(_, peer)| peer.is_pending(now.steady_ms));
+        let is_held = |of: EngineOf| self.chains.get(&of).is_some_and(|chain| chain.held.is_some());
+        let is_pending =
+            self.peers.live(now.steady_ms).any(|(of, peer)| peer.is_pending(now.steady_ms) && !is_held(of));
         if is_behind || is_pending {
             self.returned.something_is_missing();
         } else {
