@@ -2,7 +2,7 @@
 //! a candidate rule set would change, and which request a final result is about.
 //!
 //! A request is kept with the readings that it was decided on, so deciding it again asks what is different now and nothing
-//! else. What a person or a member alone should know is gone; see [`rewritten`](crate::request::rewritten).
+//! else. What a person or a member alone should know is gone; see [`crate::request::rewritten`].
 
 mod again;
 mod blast;
