@@ -4,6 +4,7 @@ use crate::broker::Node;
 use crate::engines::{Exchange, connect, declined, is_durable, payment, raise, raise_all, status, until};
 use crate::probe::run;
 use crate::support::EngineProcess;
+use sparr_protocol::client::Client;
 use sparr_protocol::exchange::{Refusal, Said};
 use sparr_protocol::response::AuthorisationResponse;
 use std::fs;
@@ -65,8 +66,32 @@ fn tested_by_turns(together: bool) -> Vec<AuthorisationResponse> {
                 });
             }
         }
+        if together {
+            print_delay(&exchange, &gateways[0]).await;
+        }
         answers
     })
+}
+
+/// How long after its answer a payment is in the windows of the member's other engine. Printed, not judged: it ends with the
+/// scrape that shows it.
+async fn print_delay(exchange: &Exchange, gateway: &Client) {
+    let mut took = Vec::new();
+    for number in 0..200u64 {
+        let mut request = payment("card_payment", 0);
+        request.subject = None;
+        request.card_token = Some(format!("tok_{number}").into());
+        let before = told(exchange.engine(1));
+        gateway.screen(&request).await.expect("answered");
+        let answered = sparr_engine::server::clock::instant();
+        while told(exchange.engine(1)) == before {}
+        took.push(sparr_engine::server::clock::instant().duration_since(answered));
+    }
+    took.sort();
+    println!(
+        "another engine of the member knows of a payment: p50 {:?}, p99 {:?}, max {:?}",
+        took[100], took[198], took[199]
+    );
 }
 
 /// Payments that an engine was told of by others of its member.
