@@ -160,7 +160,12 @@ impl<A: Authority> Replica<A> {
             Ok(Taken::Gap(_)) => self.repairs.gaps += 1,
             Ok(Taken::Unlinked(_)) => self.ask(sender, of, now),
             Ok(Taken::Next(records)) if self.returned.storing() < STORING_MAX => {
-                self.chains.entry(of).or_default().taken_in(&records);
+                let chain = self.chains.entry(of).or_default();
+                if chain.held.is_some() {
+                    // Heartbeats that came back did not count on it; they do from here on.
+                    self.returned.something_is_missing();
+                }
+                chain.taken_in(&records);
                 self.returned.given();
                 self.repairs.advanced(of, now.steady_ms);
                 self.effects.push_back(Effect::Store { commit: chunk.commit.clone(), records });

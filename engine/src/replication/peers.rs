@@ -71,6 +71,7 @@ impl Peers {
             *peer = Peer { enforces: peer.enforces, ..new() };
         }
         peer.heard = now;
+        peer.is_stranger = !takes_part;
         Some(peer)
     }
 

@@ -36,7 +36,9 @@ impl Sim {
                 self.crash(node, false);
             }
             Fault::CrashedAfterSync if is_running => self.nodes[node].dies_after_sync = true,
-            Fault::JournalFailed if is_running => return self.journal_fails(node),
+            Fault::JournalFailed if is_running && self.nodes[node].paused_until <= self.time => {
+                return self.journal_fails(node);
+            }
             Fault::Wiped => {
                 self.hit(fault);
                 self.replace_disk(node, false);

@@ -214,13 +214,19 @@ impl Sim {
             return Ok(());
         };
         let members = &process.state.members;
-        let mut names: Vec<MemberName> =
-            self.nodes.iter().filter(|node| !node.has_departed).map(|node| node.of.member).collect();
+        let stays =
+            |name: MemberName| self.nodes.iter().any(|node| node.of.member == name && !node.has_departed);
+        let mut names: Vec<MemberName> = self.nodes.iter().map(|node| node.of.member).collect();
         names.sort();
         names.dedup();
         names.retain(|name| {
             let is_suspended = members.is_suspended(*name);
-            if is_suspended { the_suspended_too } else { members.acting_kind(*name).is_none() }
+            // What a suspended member recorded late is taken in everywhere only once it is admitted again, gone or not.
+            if is_suspended {
+                the_suspended_too
+            } else {
+                stays(*name) && members.acting_kind(*name).is_none()
+            }
         });
         let mut said = Vec::new();
         for name in names {

@@ -175,11 +175,12 @@ impl Sim {
     /// Runs up to a time.
     pub(crate) fn run_until(&mut self, end: u64) -> Outcome {
         while self.queue.peek().is_some_and(|Reverse(at)| at.time <= end) {
-            let Some(Reverse(At { time, event, .. })) = self.queue.pop() else { break };
+            let Some(Reverse(At { time, number, event })) = self.queue.pop() else { break };
             self.time = time;
             let asleep = event.node().map(|node| self.nodes[node].paused_until).filter(|until| time < *until);
             match asleep {
-                Some(until) => self.push(until, event),
+                // In the order in which it would have come.
+                Some(time) => self.queue.push(Reverse(At { time, number, event })),
                 None => self.happens(event)?,
             }
         }
