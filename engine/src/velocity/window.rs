@@ -204,7 +204,7 @@ impl Record {
 
     /// Merges the two neighbours whose common span is the smallest share of their age.
     fn merge_the_least_telling_panes(&mut self, newest: Timestamp) {
-        self.panes.sort_by_key(|pane| pane.first);
+        self.panes.sort_unstable_by_key(|pane| pane.first);
         let share = |pair: &[Pane]| {
             let span = pair[1].last.max(pair[0].last).ms_since(pair[0].first) as f64;
             span / (newest.ms_since(pair[0].first) as f64 + 1.0)

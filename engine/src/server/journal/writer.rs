@@ -172,6 +172,11 @@ impl Writer {
         for Foreign { commit, records, done } in foreign {
             if written {
                 self.opened.follow(&records, &commit);
+                // A life that has not begun stands behind what came back of the ones before it.
+                let head = self.opened.chain.head();
+                if head.sequence == 0 {
+                    self.durable = head.digest;
+                }
                 records.into_iter().for_each(|sealed| self.apply(sealed));
             }
             done(written);
