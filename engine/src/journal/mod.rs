@@ -14,6 +14,14 @@ pub fn digest_of(body: &[u8]) -> RecordDigest {
     *blake3::hash(body).as_bytes()
 }
 
+/// Epochs count seconds from here: 2020-01-01T00:00:00Z.
+const EPOCH_ZERO_S: i64 = 1_577_836_800;
+
+/// The epoch of an engine that begins now, where none before it was later.
+pub fn epoch_at(clock: Timestamp) -> u64 {
+    u64::try_from(clock.ms() / 1_000 - EPOCH_ZERO_S).unwrap_or(0)
+}
+
 /// A record with its bytes and its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
@@ -96,9 +104,10 @@ impl Chain {
         self.highest_stamp = self.highest_stamp.max(stamp);
     }
 
-    /// A record of an earlier life came back from others: a life that has not begun begins after it.
-    pub fn follow(&mut self, digest: RecordDigest) {
-        if self.head.sequence == 0 {
+    /// A record of an earlier life came back from others: a life that has not begun begins after it. One of a later life
+    /// may come as well, after a disk was put back: nothing begins after that but a life that is later still.
+    pub fn follow(&mut self, epoch: u32, digest: RecordDigest) {
+        if self.head.sequence == 0 && epoch < self.origin.epoch {
             self.head.digest = digest;
         }
     }

@@ -41,6 +41,9 @@ impl<A: Authority> Replica<A> {
         if takes_part || !self.joining.is_over() {
             let is_late = self.peers.heard(from, takes_part, now.steady_ms).is_none();
             if is_late && !matches!(body, Body::Records(_)) {
+                if matches!(body, Body::Beat { .. }) {
+                    self.spoke_late(from, now);
+                }
                 return;
             }
             if is_new && !is_late {
@@ -72,12 +75,20 @@ impl<A: Authority> Replica<A> {
                     self.read(Reader::Peer(sender), of, after);
                 }
             }
+            Body::Later { epoch } => self.heard_of_own(epoch, now),
         }
     }
 
-    /// What this engine had sent: a heartbeat of this life, or records of an earlier one, which may be lost here.
+    /// What this engine had sent: a heartbeat of this life, or records of an earlier one, which may be lost here. Of a later
+    /// life, or one that had come further, it knows nothing any more.
     fn came_back(&mut self, from: Origin, body: Body, now: Now) {
+        if from.epoch > self.me.epoch {
+            self.heard_of_own(from.epoch, now);
+        }
         match body {
+            Body::Beat { sequence, .. } if from == self.me && sequence > self.outbox.head() => {
+                self.heard_of_own(from.epoch, now);
+            }
             Body::Beat { sent_ms, .. } if from == self.me => {
                 self.returned.came(sent_ms.min(now.steady_ms));
                 self.settle(now);
@@ -87,7 +98,8 @@ impl<A: Authority> Replica<A> {
             | Body::Position { .. }
             | Body::Ask(_)
             | Body::Told { .. }
-            | Body::Want { .. } => {}
+            | Body::Want { .. }
+            | Body::Later { .. } => {}
         }
     }
 
@@ -128,6 +140,9 @@ impl<A: Authority> Replica<A> {
         let (of, sender) = (EngineOf::of(origin), EngineOf::of(from));
         // This life's own records come from nowhere else.
         if origin == self.me {
+            if last_sequence > self.outbox.head() {
+                self.heard_of_own(origin.epoch, now);
+            }
             return;
         }
         let peer = self.peers.get(sender);
@@ -186,6 +201,9 @@ impl<A: Authority> Replica<A> {
 
     /// What somebody says that it has, beside what is here.
     fn compare(&mut self, sender: EngineOf, theirs: &Summary, now: Now) {
+        if theirs.of == EngineOf::of(self.me) && theirs.last.epoch > self.me.epoch {
+            self.heard_of_own(theirs.last.epoch, now);
+        }
         let ours = self.chains.entry(theirs.of).or_default().summary(theirs.of);
         if ours.last == theirs.last && ours.earlier == theirs.earlier && ours.digest != theirs.digest {
             // Two histories under the same numbers: the heads show it.

@@ -131,6 +131,11 @@ pub enum Body {
         /// After which record.
         after: Place,
     },
+    /// You speak in a life that began before one of yours that I have heard: your disk or your clock was put back.
+    Later {
+        /// The newest life of the receiver that was heard.
+        epoch: u32,
+    },
 }
 
 /// A message and who sent it.
@@ -157,6 +162,7 @@ const POSITION: u8 = 3;
 const ASK: u8 = 4;
 const TOLD: u8 = 5;
 const WANT: u8 = 6;
+const LATER: u8 = 7;
 
 pack_fields!(EngineOf { member, engine });
 pack_fields!(Place { epoch, sequence });
@@ -223,6 +229,10 @@ impl Body {
                 of.pack(out);
                 after.pack(out);
             }
+            Self::Later { epoch } => {
+                LATER.pack(out);
+                epoch.pack(out);
+            }
         }
     }
 
@@ -237,6 +247,7 @@ impl Body {
             ASK => Self::Ask(Pack::unpack(from)?),
             TOLD => Self::Told { of: Pack::unpack(from)?, heads: Pack::unpack(from)? },
             WANT => Self::Want { of: Pack::unpack(from)?, after: Pack::unpack(from)? },
+            LATER => Self::Later { epoch: Pack::unpack(from)? },
             _ => return None,
         })
     }

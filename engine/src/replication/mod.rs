@@ -20,6 +20,7 @@ mod message;
 mod outbox;
 mod peers;
 mod repair;
+mod renewal;
 mod returned;
 mod status;
 
@@ -36,6 +37,7 @@ use joining::Joining;
 use latency::Latencies;
 use outbox::Outbox;
 use peers::Peers;
+use renewal::Renewal;
 use repair::Repairs;
 use returned::Returned;
 use sparr_protocol::record::{Commit, Origin};
@@ -114,6 +116,11 @@ pub enum Effect {
         /// A chunk ends with the commit that makes it so long, bytes.
         chunk_bytes: usize,
     },
+    /// Begin a life of this engine that is later than this one, and say [`Replica::handle_epoch`].
+    Renew {
+        /// The latest that anybody has heard of.
+        above: u32,
+    },
     /// Everything that the others have is here: the engine may be live.
     Joined,
 }
@@ -171,6 +178,7 @@ pub struct Replica<A> {
     receipts_at: u64,
     /// Own heartbeats that came back.
     returned: Returned,
+    renewal: Renewal,
     /// When somebody was heard last whom this engine does not know as a member.
     stranger_at: Option<u64>,
     reads: BTreeSet<(EngineOf, EngineOf)>,
@@ -205,6 +213,7 @@ impl<A: Authority> Replica<A> {
             receipts_due: BTreeSet::new(),
             receipts_at: 0,
             returned: Returned::default(),
+            renewal: Renewal::default(),
             stranger_at: None,
             reads: BTreeSet::new(),
             refused: 0,
@@ -247,8 +256,8 @@ impl<A: Authority> Replica<A> {
         }
     }
 
-    /// The journal begins a new life of this engine: it had failed and was read again. `heads` are the last records of the
-    /// lives before it: what was on its way when the journal failed may be there after all.
+    /// The journal begins a new life of this engine: it had failed and was read again, or a later life was heard of. `heads`
+    /// are the last records of the lives before it: what was on its way when the journal failed may be there after all.
     pub fn handle_epoch(&mut self, epoch: u32, heads: &[EpochHead]) {
         let own = self.chains.entry(EngineOf::of(self.me)).or_default();
         heads.iter().for_each(|head| own.stored(*head));

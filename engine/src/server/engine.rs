@@ -116,7 +116,13 @@ impl Engine {
 
         let journal_file = config.data_dir.join("journal.redb");
         let store = Store::open_reserving(&journal_file, config.journal_reserve_bytes)?;
-        let epoch = journal::guarded(&journal_file, || store.begin_epoch(clock::now()))?;
+        let epoch = journal::guarded(&journal_file, || {
+            let of = (config.member, config.engine);
+            if config.exchange.is_some() {
+                store.outlive_last_epoch(of)?;
+            }
+            store.begin_epoch(of, clock::now(), 0)
+        })?;
         let clock_of_engine = match config.clock {
             ClockKind::Wall => EngineClock::Wall { began: clock::now() },
             ClockKind::Event => EngineClock::event(),

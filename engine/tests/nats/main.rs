@@ -11,6 +11,7 @@ mod engines;
 mod everywhere;
 mod losses;
 mod members;
+mod old_disk;
 mod order;
 mod probe;
 mod relay;

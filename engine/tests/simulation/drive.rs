@@ -100,6 +100,7 @@ impl Sim {
                 self.push(time, Event::Read { node, process, reader, of, after, chunks, bytes: chunk_bytes });
                 Ok(())
             }
+            Effect::Renew { above } => self.renew(node, above),
             Effect::Joined => self.joined(node),
         }
     }
@@ -188,18 +189,21 @@ impl Sim {
             let life = node_at.heard_lives.entry(sender).or_default();
             let is_late = *life > from.epoch;
             *life = (*life).max(from.epoch);
-            if !is_late && sender != of {
-                process.heard.insert(sender, time);
+            if sender != of {
+                if !is_late {
+                    process.heard.insert(sender, time);
+                }
                 if let Body::Position { position, .. } = &body
                     && position.is_whole
                     && process.caught_up
-                    && process
-                        .positions
-                        .get(&sender)
-                        .is_none_or(|(known, _)| *known < (from.epoch, position.number))
                     && let Some(heads) = said.get(&(from, position.number))
                 {
-                    process.positions.insert(sender, ((from.epoch, position.number), heads.clone()));
+                    // Who was a stranger when a later life was heard knows of no later life: then this is what it has.
+                    let is_newer = |(known, _): &(_, _)| *known < (from.epoch, position.number);
+                    let known = process.positions.get(&sender);
+                    if known.is_none() || !is_late && known.is_some_and(is_newer) {
+                        process.positions.insert(sender, ((from.epoch, position.number), heads.clone()));
+                    }
                 }
             }
         }

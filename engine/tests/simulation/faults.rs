@@ -85,7 +85,9 @@ impl Sim {
             | Fault::AnswerLost
             | Fault::Duplicated
             | Fault::Overtaken
-            | Fault::SlotReplaced => {}
+            | Fault::SlotReplaced
+            | Fault::LifeBefore
+            | Fault::LifeRenewed => {}
         }
         Ok(())
     }
@@ -190,14 +192,26 @@ impl Sim {
         if self.nodes[node].process.is_some() || self.nodes[node].has_departed {
             return Ok(());
         }
-        self.epochs += 1;
         let is_forgotten = self.control == Control::EpochForgotten && self.nodes[node].is_damaged;
         let last = self.nodes[node].disk.epoch;
-        let epoch = if is_forgotten && last > 0 { last } else { self.epochs };
+        let is_before = self.control == Control::None && self.nodes[node].is_damaged && self.random.chance(50);
+        let unused = (last + 1..self.epochs).find(|epoch| !self.lives_before.contains(&(node, *epoch)));
+        let epoch = match unused.filter(|_| is_before) {
+            _ if is_forgotten && last > 0 => last,
+            Some(epoch) => {
+                self.hit(Fault::LifeBefore);
+                self.lives_before.insert((node, epoch));
+                epoch
+            }
+            None => self.next_epoch(),
+        };
         let number = self.number();
         let base = self.random.below(1_000_000);
         let time = self.time;
+        let after_all = if epoch < self.epochs { self.epochs + 1 } else { epoch };
+        let damaged_in = self.nodes[node].is_damaged.then_some(after_all);
         self.nodes[node].start(&self.network, number, epoch, base, time);
+        self.nodes[node].damaged_in = damaged_in.unwrap_or(self.nodes[node].damaged_in);
         let of = self.nodes[node].of;
         self.tell(|| format!("{of} starts in life {epoch}"));
         if let Some(process) = &mut self.nodes[node].process {

@@ -37,6 +37,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("ask", Body::Ask(of)),
         ("told", Body::Told { of, heads: vec![head] }),
         ("want", Body::Want { of, after: last }),
+        ("later", Body::Later { epoch: 7 }),
     ];
     bodies.map(|(name, body)| (name, Message { from, body })).to_vec()
 }

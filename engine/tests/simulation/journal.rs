@@ -1,7 +1,7 @@
 //! The journal's thread of an engine: what is durable acts, and is said.
 
 use crate::node::{Job, Queued};
-use crate::plan::Fault;
+use crate::plan::{Control, Fault};
 use crate::sim::{Event, Outcome, Sim};
 use sparr_engine::journal::Sealed;
 use sparr_engine::replication::{EngineOf, EpochHead};
@@ -93,6 +93,10 @@ impl Sim {
     /// A write fails: nothing that waits is acknowledged, the journal is read again, and goes on in a new life.
     pub(crate) fn journal_fails(&mut self, node: usize) -> Outcome {
         self.hit(Fault::JournalFailed);
+        self.begin_again(node)
+    }
+
+    fn begin_again(&mut self, node: usize) -> Outcome {
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
         let jobs = std::mem::take(&mut process.jobs);
         let mut is_written = self.random.chance(40);
@@ -107,23 +111,9 @@ impl Sim {
                 break;
             }
         }
-        self.epochs += 1;
-        let (epoch, now) = (self.epochs, self.now(node));
-        let of = self.nodes[node].of;
-        let heads: Vec<EpochHead> = self.nodes[node]
-            .disk
-            .heads()
-            .into_iter()
-            .filter(|(known, _)| *known == of)
-            .map(|(_, head)| head)
-            .collect();
-        let writer = self.nodes[node].writer(epoch);
-        self.nodes[node].disk.epoch = epoch;
-        self.tell(|| format!("{of} failed to write and goes on in life {epoch}"));
+        let now = self.now(node);
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
-        (process.writer, process.epoch, process.jobs_until) = (writer, epoch, self.time);
-        // What the life before had sent is not waited for.
-        process.unanswered.clear();
+        process.jobs_until = self.time;
         for Queued { job, .. } in &jobs {
             if let Job::Foreign { commit, .. } = job {
                 let head = EpochHead {
@@ -135,8 +125,39 @@ impl Sim {
                 process.replica.handle_stored(EngineOf::of(commit.origin), head, false, now);
             }
         }
-        process.replica.handle_epoch(epoch, &heads);
+        self.begin_life(node);
         self.drive(node)
+    }
+
+    /// Others have heard of a later life: the engine goes on in one that is later still. What it gave to the journal before
+    /// is written first there; here some of it is not written at all, which is harder.
+    pub(crate) fn renew(&mut self, node: usize, above: u32) -> Outcome {
+        let is_earlier = |process: &crate::node::Process| process.epoch <= above;
+        if !self.nodes[node].process.as_ref().is_some_and(is_earlier) || self.control == Control::EpochForgotten {
+            return Ok(());
+        }
+        self.hit(Fault::LifeRenewed);
+        self.begin_again(node)
+    }
+
+    fn begin_life(&mut self, node: usize) {
+        let epoch = self.next_epoch();
+        let of = self.nodes[node].of;
+        let heads: Vec<EpochHead> = self.nodes[node]
+            .disk
+            .heads()
+            .into_iter()
+            .filter(|(known, _)| *known == of)
+            .map(|(_, head)| head)
+            .collect();
+        let writer = self.nodes[node].writer(epoch);
+        self.nodes[node].disk.epoch = epoch;
+        self.tell(|| format!("{of} goes on in life {epoch}"));
+        let Some(process) = &mut self.nodes[node].process else { return };
+        (process.writer, process.epoch) = (writer, epoch);
+        // What the life before had sent is not waited for.
+        process.unanswered.clear();
+        process.replica.handle_epoch(epoch, &heads);
     }
 
     /// An engine stops where it stands. What was not durable is gone.

@@ -115,7 +115,7 @@ pub(crate) struct Node {
     pub(crate) dies_after_sync: bool,
     /// Less is on its disk than was, and it has not started since.
     pub(crate) is_damaged: bool,
-    /// The epoch in which it came back with less on its disk than before.
+    /// No life before this one had as little on its disk as the one in which it came back with less.
     pub(crate) damaged_in: u32,
     /// The newest life of each engine of which a message came here, through all processes.
     pub(crate) heard_lives: BTreeMap<EngineOf, u32>,
@@ -188,9 +188,7 @@ impl Node {
         let authority = SimAuthority { me: self.of.member, state: state.clone(), standing: standing.clone() };
         let now = Now { steady_ms: time + steady_base, wall_ms: self.wall(time) };
         self.disk.epoch = epoch;
-        if std::mem::take(&mut self.is_damaged) {
-            self.damaged_in = epoch;
-        }
+        self.is_damaged = false;
         let config = ReplicaConfig {
             me: self.of.in_epoch(epoch),
             journal: self.disk.heads(),
@@ -225,7 +223,8 @@ impl Node {
     /// goes on with it, as no engine should.
     pub(crate) fn writer(&self, epoch: u32) -> Writer {
         let heads = self.disk.heads();
-        let last = heads.iter().rfind(|(of, _)| *of == self.of).map(|(_, head)| *head);
+        let before = |(of, head): &&(EngineOf, EpochHead)| *of == self.of && head.epoch <= epoch;
+        let last = heads.iter().rfind(before).map(|(_, head)| *head);
         let highest = self.disk.records().map(|sealed| sealed.record.stamp).max().unwrap_or(0);
         Writer::new(self.of.in_epoch(epoch), last, highest)
     }

@@ -24,6 +24,10 @@ pub(crate) enum Fault {
     JournalFailed,
     Wiped,
     PutBack,
+    /// On a disk that was put back, with the clock: a life before some that others have heard.
+    LifeBefore,
+    /// And it was noticed.
+    LifeRenewed,
     BrokerDown,
     BrokerForgot,
     StreamEmptied,
@@ -40,7 +44,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::MailLost,
         Self::StreamLost,
         Self::PublishLost,
@@ -59,6 +63,8 @@ impl Fault {
         Self::JournalFailed,
         Self::Wiped,
         Self::PutBack,
+        Self::LifeBefore,
+        Self::LifeRenewed,
         Self::BrokerDown,
         Self::BrokerForgot,
         Self::StreamEmptied,

@@ -7,7 +7,7 @@ use crate::plan::{Control, Fault, Plan};
 use crate::random::Random;
 use sparr_engine::replication::{EngineOf, Place, Reader, Slot};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::rc::Rc;
 
 /// Something that happens at a time.
@@ -124,9 +124,14 @@ pub(crate) struct Sim {
     /// Chaos is over.
     pub(crate) is_healed: bool,
     pub(crate) epochs: u32,
+    /// Lives that began before some that were lost, by their node.
+    pub(crate) lives_before: HashSet<(usize, u32)>,
     pub(crate) operations: u64,
     pub(crate) is_told: bool,
 }
+
+/// Numbers of lives between two that follow each other.
+const LIVES_BETWEEN: u32 = 16;
 
 impl Sim {
     pub(crate) fn new(seed: u64, plan: Plan, network: Network, control: Control, random: Random) -> Self {
@@ -145,9 +150,16 @@ impl Sim {
             hits: BTreeMap::new(),
             is_healed: false,
             epochs: 0,
+            lives_before: HashSet::new(),
             operations: 0,
             is_told: std::env::var("SPARR_TOLD").is_ok(),
         }
+    }
+
+    /// A life that is later than any so far, with room for some between.
+    pub(crate) fn next_epoch(&mut self) -> u32 {
+        self.epochs += LIVES_BETWEEN;
+        self.epochs
     }
 
     /// A number that nothing else has.

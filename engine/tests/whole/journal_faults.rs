@@ -59,7 +59,7 @@ impl Journal {
             ids_kept_max: 10,
         }));
         state.members.configure(member(), MemberKind::Bank, [0; 32]);
-        let epoch = store.begin_epoch(Timestamp::from_ms(1_700_000_000_000)).expect("a new epoch");
+        let epoch = store.begin_epoch((member(), 1), Timestamp::from_ms(1_700_000_000_000), 0).expect("a new epoch");
         let metrics = Arc::new(Metrics::default());
         let folder = JournalFolder { data_dir: keys.path(), snapshot_records: 5 };
         let origin = Origin { member: member(), engine: 1, epoch };

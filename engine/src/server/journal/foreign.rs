@@ -121,7 +121,7 @@ impl Opened {
         self.chain.observe(last.record.stamp);
         let Origin { member, engine, .. } = self.chain.origin();
         if (commit.origin.member, commit.origin.engine) == (member, engine) {
-            self.chain.follow(commit.head);
+            self.chain.follow(commit.origin.epoch, commit.head);
         }
         self.note_head(JournalHead {
             origin: commit.origin,

@@ -7,6 +7,7 @@
 
 mod check;
 mod disk;
+mod epoch;
 mod foreign;
 mod intent;
 mod last_word;
@@ -107,6 +108,11 @@ enum Work {
     Foreign(Foreign),
     /// Read records for another engine.
     Read(Wanted, Box<dyn FnOnce(Vec<Chunk>) + Send>),
+    /// Go on in a life that is later than this one.
+    Renew {
+        /// The latest that anybody has heard of.
+        above: u32,
+    },
     /// Note that the engine is live in the exchange.
     Joined,
 }
@@ -148,6 +154,11 @@ impl JournalHandle {
         {
             done(Vec::new());
         }
+    }
+
+    /// Has the journal go on in a life that is later than this one. Where it does not, it is asked again.
+    pub fn renew(&self, above: u32) {
+        let _ = self.work.try_send(Work::Renew { above });
     }
 
     /// Notes durably that this engine is live in the exchange. Whether it was noted shows at the next start alone.

@@ -13,20 +13,16 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::limits::MEMBER_BYTES_MAX;
 use sparr_protocol::record::{Commit, Origin, RecordDigest};
-use sparr_protocol::time::Timestamp;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 pub(super) const COMMITS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("commits");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const JOINED: &str = "joined";
 
 /// Version of the tables.
 const FORMAT: u64 = 1;
-
-/// Epochs count seconds from here, so that two lives of one disk never share one: 2020-01-01T00:00:00Z.
-const EPOCH_ZERO_S: i64 = 1_577_836_800;
 
 pub(super) const KEY_BYTES: usize = MEMBER_BYTES_MAX + 2 + 4 + 8;
 
@@ -222,22 +218,6 @@ impl Store {
         }
         write.commit().map_err(storage)?;
         Ok(database)
-    }
-
-    /// Begins a new epoch of this engine and makes it durable: later than every one before, whatever the clock says,
-    /// and never one that a restored copy of this file could have given out.
-    pub fn begin_epoch(&self, clock: Timestamp) -> Result<u32, StoreError> {
-        let write = self.database()?.begin_write().map_err(storage)?;
-        let epoch = {
-            let mut meta = write.open_table(META).map_err(storage)?;
-            let last = meta.get("epoch").map_err(storage)?.map_or(0, |epoch| epoch.value());
-            let seconds = u64::try_from(clock.ms() / 1_000 - EPOCH_ZERO_S).unwrap_or(0);
-            let epoch = seconds.max(last + 1);
-            meta.insert("epoch", epoch).map_err(storage)?;
-            epoch
-        };
-        write.commit().map_err(storage)?;
-        Ok(u32::try_from(epoch).unwrap_or(u32::MAX))
     }
 
     /// Whether this engine was live in the exchange before.

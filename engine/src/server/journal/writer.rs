@@ -141,6 +141,10 @@ impl Writer {
                         Vec::new()
                     }));
                 }
+                Work::Renew { above } => {
+                    self.commit(std::mem::take(&mut batch));
+                    self.renew(above);
+                }
                 Work::Joined => {
                     if let Err(error) = guarded(Path::new(FILE), || self.opened.store.note_joined()) {
                         tracing::warn!(%error, "the next start proves again that it has everything");
@@ -337,20 +341,48 @@ impl Writer {
             if !found {
                 return Err(StoreError::Rewound);
             }
-            Ok((lives, store.begin_epoch(clock::now())?))
+            Ok((lives, store.begin_epoch((member, engine), clock::now(), 0)?))
         })?;
-        let end = self.opened.end(&lives);
+        behind.into_iter().for_each(|sealed| self.apply(sealed));
+        self.go_on(epoch, &lives);
+        lives.into_iter().for_each(|head| self.opened.note_head(head));
+        Ok(())
+    }
+
+    /// Goes on in a new epoch behind these lives.
+    fn go_on(&mut self, epoch: u32, lives: &[JournalHead]) {
+        let Origin { member, engine, .. } = self.opened.chain.origin();
+        let end = self.opened.end(lives);
         self.opened.chain = Chain::new(Origin { member, engine, epoch }, end.last_digest, end.highest_stamp);
         self.durable = end.last_digest;
         self.state.begin_epoch(epoch);
-        behind.into_iter().for_each(|sealed| self.apply(sealed));
         if let Some(hear) = &self.hear {
             let own = |head: &&JournalHead| (head.origin.member, head.origin.engine) == (member, engine);
             let heads = lives.iter().filter(own).map(|head| epoch_head(head).1).collect();
             hear(News::Reopened { epoch, heads });
         }
-        lives.into_iter().for_each(|head| self.opened.note_head(head));
-        Ok(())
+    }
+
+    /// Others have heard of a later life of this engine: goes on in one that is later still.
+    fn renew(&mut self, above: u32) {
+        let Origin { member, engine, epoch } = self.opened.chain.origin();
+        if self.failed.is_some() || epoch > above {
+            return;
+        }
+        let store = &self.opened.store;
+        let begun = guarded(Path::new(FILE), || store.begin_epoch((member, engine), clock::now(), above));
+        match begun {
+            Err(error) => self.fail(&error.to_string()),
+            Ok(epoch) => {
+                tracing::warn!(
+                    above,
+                    epoch,
+                    "others have heard of a later life of this engine: its disk or clock was put back"
+                );
+                let lives = self.opened.heads.clone();
+                self.go_on(epoch, &lives);
+            }
+        }
     }
 }
 

@@ -263,6 +263,7 @@ impl Driver {
                 });
                 self.journal.read(Wanted { of, after, chunks, chunk_bytes }, done);
             }
+            Effect::Renew { above } => self.journal.renew(above),
             Effect::Joined => {
                 tracing::info!("everything that the others have is here: this engine is live");
                 self.journal.joined();
