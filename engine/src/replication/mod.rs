@@ -19,8 +19,8 @@ mod latency;
 mod message;
 mod outbox;
 mod peers;
-mod repair;
 mod renewal;
+mod repair;
 mod returned;
 mod status;
 

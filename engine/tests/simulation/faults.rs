@@ -194,7 +194,8 @@ impl Sim {
         }
         let is_forgotten = self.control == Control::EpochForgotten && self.nodes[node].is_damaged;
         let last = self.nodes[node].disk.epoch;
-        let is_before = self.control == Control::None && self.nodes[node].is_damaged && self.random.chance(50);
+        let is_before =
+            self.control == Control::None && self.nodes[node].is_damaged && self.random.chance(50);
         let unused = (last + 1..self.epochs).find(|epoch| !self.lives_before.contains(&(node, *epoch)));
         let epoch = match unused.filter(|_| is_before) {
             _ if is_forgotten && last > 0 => last,

@@ -133,7 +133,9 @@ impl Sim {
     /// is written first there; here some of it is not written at all, which is harder.
     pub(crate) fn renew(&mut self, node: usize, above: u32) -> Outcome {
         let is_earlier = |process: &crate::node::Process| process.epoch <= above;
-        if !self.nodes[node].process.as_ref().is_some_and(is_earlier) || self.control == Control::EpochForgotten {
+        if !self.nodes[node].process.as_ref().is_some_and(is_earlier)
+            || self.control == Control::EpochForgotten
+        {
             return Ok(());
         }
         self.hit(Fault::LifeRenewed);

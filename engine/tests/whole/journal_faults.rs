@@ -43,6 +43,8 @@ struct Journal {
 impl Journal {
     fn start(store: Store) -> Self {
         let keys = tempfile::tempdir().expect("folder");
+        let clock = Timestamp::from_ms(1_700_000_000_000);
+        let epoch = store.begin_epoch((member(), 1), clock, 0).expect("a new epoch");
         let state = Arc::new(State::new(StateConfig {
             keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
             policy: Policy {
@@ -54,12 +56,11 @@ impl Journal {
             clock: EngineClock::Wall { began: Timestamp::from_ms(0) },
             member: member(),
             engine: 1,
-            epoch: 1,
+            epoch,
             velocity_keys_max: 10,
             ids_kept_max: 10,
         }));
         state.members.configure(member(), MemberKind::Bank, [0; 32]);
-        let epoch = store.begin_epoch((member(), 1), Timestamp::from_ms(1_700_000_000_000), 0).expect("a new epoch");
         let metrics = Arc::new(Metrics::default());
         let folder = JournalFolder { data_dir: keys.path(), snapshot_records: 5 };
         let origin = Origin { member: member(), engine: 1, epoch };
@@ -353,4 +354,30 @@ fn on_a_full_disk_lifts_go_on_from_the_reserve_and_raises_come_back_with_the_roo
     }
     assert!(journal.is_flagged(20_000));
     journal.stop();
+}
+
+/// A disk and a clock that were put back: others have heard of later lives than any that this file has given out.
+#[test]
+fn a_life_of_which_others_have_heard_is_outlived() {
+    let disk = SimDisk::default();
+    let journal = Journal::start(Store::on(Box::new(disk.clone())).expect("an empty disk"));
+    let renew = |above| journal.handle.as_ref().expect("running").renew(above);
+    let epoch = |person| {
+        journal.raise_when_well(person);
+        journal.state.position().epoch
+    };
+    let first = epoch(1);
+    renew(first - 1);
+    assert_eq!(epoch(2), first, "an earlier one is none of its business");
+    renew(2_000_000_000);
+    assert_eq!(epoch(3), 2_000_000_001);
+    renew(2_000_000_001);
+    assert_eq!(epoch(4), 2_000_000_002, "somebody else has lived this very one");
+    journal.stop();
+
+    let again = Journal::start(Store::on(Box::new(disk)).expect("the same disk"));
+    assert!((1..=4).all(|person| again.is_flagged(person)), "one chain through all of them");
+    again.raise_when_well(5);
+    assert_eq!(again.state.position().epoch, 2_000_000_003, "whatever the clock says");
+    again.stop();
 }

@@ -194,7 +194,9 @@ fn branch(
 }
 
 /// First and last key of an engine's records.
-pub(super) fn bounds((member, engine): EngineOf) -> ([u8; super::store::KEY_BYTES], [u8; super::store::KEY_BYTES]) {
+pub(super) fn bounds(
+    (member, engine): EngineOf,
+) -> ([u8; super::store::KEY_BYTES], [u8; super::store::KEY_BYTES]) {
     let at = |epoch, sequence| key(Origin { member, engine, epoch }, sequence);
     (at(0, 0), at(u32::MAX, u64::MAX))
 }
