@@ -163,8 +163,11 @@ fn measure(args: &Args) -> Result<(), Failure> {
     let (started, state) = (now(), state()?);
     {
         let store = Store::open(&file)?;
-        let origin =
-            Origin { member: member()?, engine: 1, epoch: store.begin_epoch(Timestamp::from_ms(NOW_MS))? };
+        let origin = Origin {
+            member: member()?,
+            engine: 1,
+            epoch: store.begin_epoch((member()?, 1), Timestamp::from_ms(NOW_MS), 0)?,
+        };
         let mut chain = Chain::new(origin, [0; 32], 0);
         fill(&store, &mut chain, &state, 0..args.flags)?;
         let filled = started.elapsed();
@@ -265,7 +268,7 @@ fn kill_in_snapshot(folder: &Path) -> Result<(), Failure> {
 fn start(folder: &Path, write_snapshots: bool) -> Result<(), Failure> {
     let (started, state) = (now(), state()?);
     let store = Store::open(&folder.join("journal.redb"))?;
-    let epoch = store.begin_epoch(Timestamp::from_ms(NOW_MS))?;
+    let epoch = store.begin_epoch((member()?, 1), Timestamp::from_ms(NOW_MS), 0)?;
     let opened_after = started.elapsed();
     let metrics = Arc::new(Metrics::default());
     let origin = Origin { member: member()?, engine: 1, epoch };
