@@ -1,5 +1,8 @@
 //! What tests of every package share: where the test material lies, and how its absence is said.
 
+use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish};
+use crate::flag::{Methods, Scope, Terms};
+use crate::time::Timestamp;
 use std::path::PathBuf;
 
 /// A file of the test material (`SPARR_TEST_DATA`, by default `../shared/data` beside the checkout).
@@ -24,4 +27,17 @@ pub fn skipped(why: &str, unproven: &str) {
     // Past the test harness's capture, so that a skip is seen in every run.
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+/// A flag that declines everything, as the person asked for it.
+pub fn denied(valid_until: Timestamp) -> Terms {
+    Terms {
+        wish: Wish::Deny,
+        scope: Scope::Any,
+        reason: FlagReason::SuspectedFraud,
+        requested_by: RequestedBy::Person,
+        authenticated_by: AuthMethod::BankId,
+        compromised: Methods::default(),
+        valid_until,
+    }
 }

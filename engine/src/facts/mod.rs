@@ -6,12 +6,9 @@ pub mod money;
 pub mod schema;
 pub mod windows;
 
-pub use indicators::Slot;
-
 use crate::flags::{FlagSet, PassPayment, covers};
-use crate::indicators::Evidence;
-use crate::indicators::IndicatorSet;
-use crate::request::{KeyName, Keyring, Request};
+use crate::indicators::{Evidence, IndicatorSet};
+use crate::request::{About, KeyName, Keyring, Request};
 use crate::velocity::spec::{KeyPlan, Mark, Measure, Plan, ReadingIndex};
 use crate::velocity::{Observed, Reading, Velocity};
 use indicators::Looked as IndicatorsLooked;
@@ -192,13 +189,13 @@ impl<'a> Facts<'a> {
     }
 
     /// The same facts with indicators as an example states them.
-    pub fn with_indicators(self, evidence: &[(Slot, Evidence)]) -> Self {
+    pub fn with_indicators(self, evidence: &[(About, Evidence)]) -> Self {
         Self { indicators: IndicatorsLooked::stated(evidence), ..self }
     }
 
     /// What is known of one of the request's values; `None` where the request does not carry it.
-    pub fn indicator(&self, slot: Slot) -> Option<&Evidence> {
-        self.indicators.of(slot, self.request, self.keyring)
+    pub fn indicator(&self, about: About) -> Option<&Evidence> {
+        self.indicators.of(about, self.request, self.keyring)
     }
 
     /// One velocity reading.

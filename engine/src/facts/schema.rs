@@ -3,7 +3,8 @@
 //! Rules compile to places in this table and know nothing of stores or bytes. A field that is not here does not
 //! exist for rules; a personal value is here only as "present or absent", never as digits.
 
-use super::{Facts, Slot};
+use super::Facts;
+use crate::request::About;
 use core::net::IpAddr;
 use sparr_protocol::codes::{
     AuthMethod, AuthResult, Avs, CardTokenKind, Channel, Cvv, DeliveryType, EntryMode, Funding, Initiation,
@@ -70,16 +71,16 @@ impl FieldIndex {
     }
 
     /// What is known of one of the request's values: `hit`, `grade` and their like.
-    pub fn of_indicator(slot: Slot, attribute: &str) -> Option<Self> {
+    pub fn of_indicator(slot: About, attribute: &str) -> Option<Self> {
         let name = format!("indicator({}).{attribute}", slot.name());
         let at = INDICATOR_FIELDS.iter().position(|field| field.name == name)?;
         Some(Self((FIELDS.len() + at) as u16))
     }
 
     /// Which of the request's values the field is about, and which of its attributes, where it is about indicators.
-    pub fn indicator(self) -> Option<(Slot, &'static str)> {
+    pub fn indicator(self) -> Option<(About, &'static str)> {
         let (slot, attribute) = self.def().name.strip_prefix("indicator(")?.split_once(").")?;
-        Some((Slot::parse(slot)?, attribute))
+        Some((About::parse(slot)?, attribute))
     }
 
     /// The field's line in the table.
@@ -177,41 +178,41 @@ macro_rules! indicator_fields {
         pub static INDICATOR_FIELDS: &[FieldDef] = &[$(
             field(
                 concat!("indicator(", $name, ").hit"),
-                Read::Bool(|f| f.indicator(Slot::$slot).map(|one| one.hit)),
+                Read::Bool(|f| f.indicator(About::$slot).map(|one| one.hit)),
                 "Whether an indicator acts on it",
             ),
             field(
                 concat!("indicator(", $name, ").contested"),
-                Read::Bool(|f| f.indicator(Slot::$slot).map(|one| one.contested)),
+                Read::Bool(|f| f.indicator(About::$slot).map(|one| one.contested)),
                 "Whether somebody disagrees with one: it can ask for a review alone",
             ),
             field(
                 concat!("indicator(", $name, ").grade"),
-                Read::Code(&GRADE, |f| f.indicator(Slot::$slot).filter(|one| one.hit).map(|one| one.grade.wire().into())),
+                Read::Code(&GRADE, |f| f.indicator(About::$slot).filter(|one| one.hit).map(|one| one.grade.wire().into())),
                 "How well the strongest was looked into",
             ),
             field(
                 concat!("indicator(", $name, ").class"),
-                Read::Text(|f| f.indicator(Slot::$slot).filter(|one| one.hit).map(|one| one.class.as_str())),
+                Read::Text(|f| f.indicator(About::$slot).filter(|one| one.hit).map(|one| one.class.as_str())),
                 "What the strongest is evidence of",
             ),
             field(
                 concat!("indicator(", $name, ").role"),
                 Read::Code(&INDICATOR_ROLE, |f| {
-                    f.indicator(Slot::$slot).filter(|one| one.hit)?.role.map(|role| role.wire().into())
+                    f.indicator(About::$slot).filter(|one| one.hit)?.role.map(|role| role.wire().into())
                 }),
                 "In which role it was seen",
             ),
             field(
                 concat!("indicator(", $name, ").attested"),
                 Read::Code(&ATTESTED, |f| {
-                    f.indicator(Slot::$slot).filter(|one| one.hit)?.attested.map(|by| by.wire().into())
+                    f.indicator(About::$slot).filter(|one| one.hit)?.attested.map(|by| by.wire().into())
                 }),
                 "Who says that the police have it; absent for a draft of the member's own",
             ),
             field(
                 concat!("indicator(", $name, ").sources"),
-                Read::Int(|f| f.indicator(Slot::$slot).map(|one| one.sources.into())),
+                Read::Int(|f| f.indicator(About::$slot).map(|one| one.sources.into())),
                 "Members that found it, each by itself",
             ),
         )+];

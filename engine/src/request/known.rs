@@ -1,65 +1,11 @@
 //! What a request is about, in pseudonyms: what is kept of a request when its personal values go.
 
-use super::{Keyring, LivePseudonyms, Request, ValueKind, address_bytes};
+use super::{About, Keyring, LivePseudonyms, Request, ValueKind, address_bytes};
 use sparr_protocol::contact;
 use sparr_protocol::field::Field;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
 use sparr_protocol::view::RequestView;
-
-/// A value of a request that has a pseudonym.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum About {
-    /// The payer.
-    Subject,
-    /// The payee as a person or organisation.
-    PayeeSubject,
-    /// The payer's account.
-    Account,
-    /// The payee's account.
-    Payee,
-    /// The e-mail address.
-    Email,
-    /// The e-mail address's domain.
-    EmailDomain,
-    /// The phone number.
-    Phone,
-    /// The address.
-    Ip,
-    /// The web shop's domain.
-    Domain,
-    /// The member's own device id.
-    Device,
-    /// The member's own card token.
-    Card,
-    /// The payment account reference.
-    Par,
-    /// The digest of the card's number.
-    PanDigest,
-    /// The merchant's organisationsnummer.
-    MerchantOrg,
-}
-
-impl About {
-    /// Every value.
-    pub const ALL: [Self; 14] = [
-        Self::Subject,
-        Self::PayeeSubject,
-        Self::Account,
-        Self::Payee,
-        Self::Email,
-        Self::EmailDomain,
-        Self::Phone,
-        Self::Ip,
-        Self::Domain,
-        Self::Device,
-        Self::Card,
-        Self::Par,
-        Self::PanDigest,
-        Self::MerchantOrg,
-    ];
-}
 
 /// The pseudonyms of a request's values, and what else was worked out of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +18,8 @@ pub struct Known {
 impl Known {
     /// What is known of a request.
     pub fn of(request: &Request<'_>, keyring: &Keyring) -> Self {
-        let values = About::ALL.into_iter().filter_map(|about| Some((about, request.about(about, keyring)?)));
+        let values =
+            About::ALL.into_iter().filter_map(|(about, _)| Some((about, request.about(about, keyring)?)));
         Self { values: values.collect(), age_years: request.age_years(), event_time: request.event_time() }
     }
 

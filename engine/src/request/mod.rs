@@ -2,6 +2,7 @@
 //!
 //! After this file no digit of a personal number is in reach of any later stage.
 
+mod about;
 mod key;
 mod known;
 mod prefix;
@@ -10,8 +11,9 @@ mod value;
 pub use prefix::{Prefix, PrefixError};
 pub use value::{IndicatorValue, ValueError};
 
+pub use about::About;
 pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};
-pub use known::{About, Known, rewritten};
+pub use known::{Known, rewritten};
 
 use crate::pack::Pack;
 use sparr_protocol::codes::SubjectKind;

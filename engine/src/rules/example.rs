@@ -16,9 +16,9 @@ use super::truth::Truth;
 use super::yaml::{Node, Value};
 use super::{example_indicators, example_readings};
 use crate::facts::money::Rates;
-use crate::facts::{Facts, Slot, Wanted};
+use crate::facts::{Facts, Wanted};
 use crate::indicators::Evidence;
-use crate::request::{Keyring, NetworkKey, Request};
+use crate::request::{About, Keyring, NetworkKey, Request};
 use crate::velocity::spec::{KindSet, Plan};
 use jiff::tz::TimeZone;
 use sparr_protocol::codes::{Kind, Wish};
@@ -39,7 +39,7 @@ pub(super) struct Example<'a> {
     fields: Vec<(&'a str, Span, &'a str, Span)>,
     readings: Vec<StatedReading>,
     flag: Option<Wish>,
-    indicators: Vec<(Slot, Evidence)>,
+    indicators: Vec<(About, Evidence)>,
 }
 
 /// What an example runs against.

@@ -3,8 +3,8 @@
 use super::diagnostic::{Code, Diagnostic};
 use super::fields::{self, alternatives, entries};
 use super::yaml::Node;
-use crate::facts::Slot;
 use crate::indicators::Evidence;
+use crate::request::About;
 use sparr_protocol::indicator::{Attestation, ClassName, Grade, IndicatorRole};
 
 /// What an indicator is where its example says nothing of it: one that somebody else shared, as they mostly are.
@@ -21,11 +21,11 @@ fn usual() -> Evidence {
 }
 
 /// Reads a group of values, each with a group of attributes.
-pub(super) fn read(node: &Node, report: &mut Vec<Diagnostic>) -> Vec<(Slot, Evidence)> {
+pub(super) fn read(node: &Node, report: &mut Vec<Diagnostic>) -> Vec<(About, Evidence)> {
     let mut stated = Vec::new();
     for (name, at, attributes) in entries(node, "`indicator`", report).unwrap_or_default() {
-        let Some(slot) = Slot::parse(name) else {
-            let names = Slot::ALL.map(|(_, name)| name);
+        let Some(slot) = About::parse(name) else {
+            let names = About::ALL.map(|(_, name)| name);
             let message = format!("indicators are not about `{name}`");
             let help = format!("they are about {}", alternatives(&names));
             report.push(Diagnostic::new(Code::ExampleForm, at, message).help(help));

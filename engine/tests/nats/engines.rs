@@ -6,12 +6,12 @@ use serde_json::Value;
 use sparr_engine::server::keys::{SigningKey, network_keys};
 use sparr_loadgen::people::personal_number;
 use sparr_protocol::client::Client;
-use sparr_protocol::codes::{AuthMethod, FlagReason, Outcome, RequestedBy, SubjectKind, Wish};
+use sparr_protocol::codes::{AuthMethod, Outcome, RequestedBy, SubjectKind};
 use sparr_protocol::exchange::{ExchangeRequest, Operation, Said, SubjectText};
-use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::response::AuthorisationResponse;
+use sparr_protocol::testing::denied;
 use sparr_protocol::time::Timestamp;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -162,15 +162,7 @@ pub(crate) fn person(number: u64) -> SubjectText {
 
 /// A flag that declines everything.
 pub(crate) fn raise(number: u64) -> ExchangeRequest {
-    let terms = Terms {
-        wish: Wish::Deny,
-        scope: Scope::Any,
-        reason: FlagReason::SuspectedFraud,
-        requested_by: RequestedBy::Person,
-        authenticated_by: AuthMethod::BankId,
-        compromised: Methods::default(),
-        valid_until: Timestamp::from_ms(1_900_000_000_000),
-    };
+    let terms = denied(Timestamp::from_ms(1_900_000_000_000));
     operation(Operation::FlagRaise { subject: person(number), terms })
 }
 

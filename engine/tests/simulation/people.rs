@@ -5,13 +5,14 @@ use crate::ledger::Traced;
 use crate::node::{BEGAN_MS, Job, Process, kind_of, member};
 use crate::sim::{Event, Outcome, Sim};
 use crate::writer::operation_id;
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
+use sparr_protocol::codes::{AuthMethod, RequestedBy, Role};
 use sparr_protocol::exemption::{ExemptionKey, RuleNames};
-use sparr_protocol::flag::{MerchantRef, Methods, Scope, Terms};
+use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
 use sparr_protocol::indicator::{ClassName, Content, Grade, IndicatorKind};
 use sparr_protocol::money::Currency;
 use sparr_protocol::record::{Payload, RecordRef};
+use sparr_protocol::testing::denied;
 use sparr_protocol::time::Timestamp;
 
 /// People whose flags the model follows.
@@ -240,19 +241,7 @@ impl Sim {
 }
 
 fn raise(subject: Pseudonym) -> Payload {
-    Payload::FlagRaised {
-        subject,
-        key_id: 1,
-        terms: Terms {
-            wish: Wish::Deny,
-            scope: Scope::Any,
-            reason: FlagReason::Scam,
-            requested_by: RequestedBy::Person,
-            authenticated_by: AuthMethod::BankId,
-            compromised: Methods::default(),
-            valid_until: far(),
-        },
-    }
+    Payload::FlagRaised { subject, key_id: 1, terms: denied(far()) }
 }
 
 /// The raise of a member that acts on a person, as an engine knows it.

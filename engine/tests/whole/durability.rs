@@ -4,10 +4,10 @@ use crate::sim_disk::Random;
 use crate::support::{EngineProcess, TOLVAN, id, of_tier, seed, text, until_gone};
 use sparr_loadgen::workload::personal_number;
 use sparr_protocol::client::Client;
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind, Wish};
+use sparr_protocol::codes::SubjectKind;
 use sparr_protocol::exchange::{ExchangeRequest, Operation, Said, SubjectText};
-use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::RequestId;
+use sparr_protocol::testing::denied;
 use sparr_protocol::time::Timestamp;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -20,15 +20,7 @@ const RAISES: u64 = 20;
 fn raise(person: u64) -> ExchangeRequest {
     let mut operation = [0; 16];
     operation[..8].copy_from_slice(&person.to_le_bytes());
-    let terms = Terms {
-        wish: Wish::Deny,
-        scope: Scope::Any,
-        reason: FlagReason::SuspectedFraud,
-        requested_by: RequestedBy::Person,
-        authenticated_by: AuthMethod::BankId,
-        compromised: Methods::default(),
-        valid_until: Timestamp::from_ms(1_900_000_000_000),
-    };
+    let terms = denied(Timestamp::from_ms(1_900_000_000_000));
     let subject =
         SubjectText { text: personal_number(person).into(), kind: SubjectKind::SePerson, country: None };
     ExchangeRequest { id: RequestId(operation), operation: Operation::FlagRaise { subject, terms } }

@@ -11,13 +11,12 @@ use sparr_engine::request::{Keyring, LivePseudonyms, NetworkKey, ValueKind};
 use sparr_engine::server::journal::{self, By, Intent, JournalFolder, JournalHandle, Store};
 use sparr_engine::server::keys::SigningKey;
 use sparr_engine::state::{EngineClock, State, StateConfig};
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
+use sparr_protocol::codes::{AuthMethod, RequestedBy, Role};
 use sparr_protocol::exchange::{Refusal, Said};
-use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, RequestId};
 use sparr_protocol::member::MemberKind;
 use sparr_protocol::record::Origin;
-use sparr_protocol::testing::skipped;
+use sparr_protocol::testing::{denied, skipped};
 use sparr_protocol::time::Timestamp;
 use std::fs::File;
 use std::io::Write as _;
@@ -77,15 +76,7 @@ impl Journal {
     }
 
     fn raise(&self, person: u64) -> Intent {
-        let terms = Terms {
-            wish: Wish::Deny,
-            scope: Scope::Any,
-            reason: FlagReason::SuspectedFraud,
-            requested_by: RequestedBy::Person,
-            authenticated_by: AuthMethod::BankId,
-            compromised: Methods::default(),
-            valid_until: Timestamp::from_ms(1_900_000_000_000),
-        };
+        let terms = denied(Timestamp::from_ms(1_900_000_000_000));
         Intent::Raise { subject: self.subject(person), terms }
     }
 

@@ -3,10 +3,10 @@
 use crate::support::{EngineProcess, TOLVAN};
 use sparr_loadgen::workload::personal_number;
 use sparr_protocol::client::Client;
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind, Wish};
+use sparr_protocol::codes::SubjectKind;
 use sparr_protocol::exchange::{ExchangeRequest, Operation, Said, SubjectText};
-use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::ids::RequestId;
+use sparr_protocol::testing::denied;
 use sparr_protocol::time::Timestamp;
 
 /// Flags that one desk raises at once: few enough that one write carries them all.
@@ -18,15 +18,7 @@ fn a_stopping_engine_answers_what_it_has_and_loses_nothing() {
     let rules = crate::support::shipped_rules().display().to_string();
     let engine = EngineProcess::start_in(folder.path(), &["--rules", &rules]);
     let raise = |person: u64| {
-        let terms = Terms {
-            wish: Wish::Deny,
-            scope: Scope::Any,
-            reason: FlagReason::Scam,
-            requested_by: RequestedBy::Person,
-            authenticated_by: AuthMethod::BankId,
-            compromised: Methods::default(),
-            valid_until: Timestamp::from_ms(1_900_000_000_000),
-        };
+        let terms = denied(Timestamp::from_ms(1_900_000_000_000));
         let text = personal_number(person).into();
         let subject = SubjectText { text, kind: SubjectKind::SePerson, country: None };
         let mut id = [1; 16];

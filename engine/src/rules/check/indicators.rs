@@ -5,8 +5,8 @@
 //! somebody contests can ask for a review, and for nothing more, until its registrar has answered.
 
 use super::{Checker, Typed};
-use crate::facts::Slot;
 use crate::facts::schema::FieldIndex;
+use crate::request::About;
 use crate::rules::Action;
 use crate::rules::diagnostic::{Code, Diagnostic};
 use crate::rules::expression::{Expr, Place, Source, Syntax, Word};
@@ -65,8 +65,8 @@ impl Checker<'_> {
         None
     }
 
-    fn indicator_slot(&mut self, word: &Word, arguments: &[Expr]) -> Option<Slot> {
-        let names = Slot::ALL.map(|(_, name)| name);
+    fn indicator_slot(&mut self, word: &Word, arguments: &[Expr]) -> Option<About> {
+        let names = About::ALL.map(|(_, name)| name);
         let [argument] = arguments else {
             let message = "`indicator` takes the one value that it is about";
             self.say(self.fault(Code::Argument, word.at, message).help("it is written indicator(email).hit"));
@@ -76,7 +76,7 @@ impl Checker<'_> {
             Syntax::Name(name) => name.as_str(),
             _ => self.words(argument.at),
         };
-        if let Some(slot) = Slot::parse(name) {
+        if let Some(slot) = About::parse(name) {
             return Some(slot);
         }
         let message = format!("indicators are not about `{name}`");
@@ -219,7 +219,7 @@ mod tests {
         for field in CONTEXT {
             assert!(FieldIndex::find(field).is_some(), "{field}");
         }
-        for (slot, _) in Slot::ALL {
+        for (slot, _) in About::ALL {
             for attribute in ATTRIBUTES {
                 let field = FieldIndex::of_indicator(slot, attribute).expect(attribute);
                 assert_eq!(field.indicator(), Some((slot, attribute)));
