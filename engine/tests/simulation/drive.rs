@@ -87,10 +87,7 @@ impl Sim {
                 self.send(node, to, bytes.into());
                 Ok(())
             }
-            Effect::Store { commit, records } => {
-                self.queue(node, Job::Foreign { commit, records });
-                Ok(())
-            }
+            Effect::Store { commit, records } => self.arrives(node, commit, records),
             Effect::Read { reader, of, after, chunks, chunk_bytes } => {
                 let late = if self.random.chance(3) { 500 } else { 10 };
                 let time = self.time + self.random.between(1, late);

@@ -86,6 +86,7 @@ impl Sim {
             | Fault::Duplicated
             | Fault::Overtaken
             | Fault::SlotReplaced
+            | Fault::JournalBusy
             | Fault::LifeBefore
             | Fault::LifeRenewed => {}
         }

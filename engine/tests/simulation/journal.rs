@@ -5,9 +5,45 @@ use crate::plan::{Control, Fault};
 use crate::sim::{Event, Outcome, Sim};
 use sparr_engine::journal::Sealed;
 use sparr_engine::replication::{EngineOf, EpochHead};
-use sparr_protocol::record::Payload;
+use sparr_protocol::record::{Commit, Payload};
 
 impl Sim {
+    /// Records of another engine, or of an earlier life, come in: they act, and are written after that, unless the journal
+    /// has no time for them or had none for those before.
+    pub(crate) fn arrives(&mut self, node: usize, commit: Commit, records: Vec<Sealed>) -> Outcome {
+        let origin = commit.origin;
+        let Some(process) = &self.nodes[node].process else { return Ok(()) };
+        let waiting = process.jobs.iter().rev().map(|queued| queued.job.parts().0);
+        let waiting =
+            waiting.filter(|waiting| waiting.origin == origin).map(|waiting| waiting.last_sequence).next();
+        let last = waiting.unwrap_or_else(|| self.nodes[node].disk.last(EngineOf::of(origin), origin.epoch));
+        let comes_next = records.first().is_some_and(|first| first.record.sequence == last + 1);
+        let has_time = self.is_healed || !self.random.chance(1);
+        if !has_time {
+            self.hit(Fault::JournalBusy);
+        }
+        if comes_next && has_time {
+            self.act(node, &records)?;
+            self.queue(node, Job::Foreign { commit, records });
+        } else {
+            let (of, process, time) = (EngineOf::of(origin), process.number, self.time + 1);
+            self.push(time, Event::NotStored { node, process, of, head: head_of(&commit, &records) });
+        }
+        Ok(())
+    }
+
+    /// The journal has not taken records in.
+    pub(crate) fn not_stored(&mut self, node: usize, process: u64, of: EngineOf, head: EpochHead) -> Outcome {
+        if !self.runs(node, process) {
+            return Ok(());
+        }
+        let now = self.now(node);
+        if let Some(process) = &mut self.nodes[node].process {
+            process.replica.handle_stored(of, head, false, now);
+        }
+        self.drive(node)
+    }
+
     /// The journal has done its oldest job.
     pub(crate) fn journal_done(&mut self, node: usize, process: u64, number: u64) -> Outcome {
         if !self.runs(node, process) {
@@ -26,10 +62,10 @@ impl Sim {
             self.crash(node, false);
             return Ok(());
         }
-        self.act(node, records)?;
         let now = self.now(node);
         match &job {
             Job::Own { commit, records } => {
+                self.act(node, records)?;
                 let time = self.time;
                 for sealed in records {
                     if let Some(made) = self.ledger.made.get_mut(&sealed.digest) {
@@ -42,13 +78,7 @@ impl Sim {
             }
             Job::Foreign { commit, records } => {
                 let of = EngineOf::of(commit.origin);
-                let stamp = records.last().map_or(0, |last| last.record.stamp);
-                let head = EpochHead {
-                    epoch: commit.origin.epoch,
-                    sequence: commit.last_sequence,
-                    digest: commit.head,
-                    stamp,
-                };
+                let head = head_of(commit, records);
                 let is_own_life = of == self.nodes[node].of;
                 let epoch = self.nodes[node].process.as_ref().map_or(0, |process| process.epoch);
                 let is_new = |node: &crate::node::Node| {
@@ -111,21 +141,15 @@ impl Sim {
                 break;
             }
         }
-        let now = self.now(node);
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
         process.jobs_until = self.time;
-        for Queued { job, .. } in &jobs {
-            if let Job::Foreign { commit, .. } = job {
-                let head = EpochHead {
-                    epoch: commit.origin.epoch,
-                    sequence: commit.last_sequence,
-                    digest: commit.head,
-                    stamp: 0,
-                };
-                process.replica.handle_stored(EngineOf::of(commit.origin), head, false, now);
+        self.begin_life(node);
+        // What came from others waits for the disk to be well again.
+        for Queued { job, .. } in jobs {
+            if matches!(job, Job::Foreign { .. }) {
+                self.queue(node, job);
             }
         }
-        self.begin_life(node);
         self.drive(node)
     }
 
@@ -181,5 +205,14 @@ impl Sim {
             let time = self.time + self.random.between(20, 2_500);
             self.push(time, Event::Restart { node });
         }
+    }
+}
+
+fn head_of(commit: &Commit, records: &[Sealed]) -> EpochHead {
+    EpochHead {
+        epoch: commit.origin.epoch,
+        sequence: commit.last_sequence,
+        digest: commit.head,
+        stamp: records.last().map_or(0, |last| last.record.stamp),
     }
 }

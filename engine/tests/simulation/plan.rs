@@ -22,6 +22,7 @@ pub(crate) enum Fault {
     /// Between the disk and everybody else.
     CrashedAfterSync,
     JournalFailed,
+    JournalBusy,
     Wiped,
     PutBack,
     /// On a disk that was put back, with the clock: a life before some that others have heard.
@@ -44,7 +45,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::MailLost,
         Self::StreamLost,
         Self::PublishLost,
@@ -61,6 +62,7 @@ impl Fault {
         Self::Crashed,
         Self::CrashedAfterSync,
         Self::JournalFailed,
+        Self::JournalBusy,
         Self::Wiped,
         Self::PutBack,
         Self::LifeBefore,
@@ -113,6 +115,7 @@ impl Fault {
             | Self::Duplicated
             | Self::Overtaken
             | Self::SlotReplaced
+            | Self::JournalBusy
             | Self::LifeBefore
             | Self::LifeRenewed
             | Self::Readmitted => false,

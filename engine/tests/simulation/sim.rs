@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::node::{Network, Node};
 use crate::plan::{Control, Fault, Plan};
 use crate::random::Random;
-use sparr_engine::replication::{EngineOf, Place, Reader, Slot};
+use sparr_engine::replication::{EngineOf, EpochHead, Place, Reader, Slot};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::rc::Rc;
@@ -22,6 +22,8 @@ pub(crate) enum Event {
     CaughtUp { node: usize, session: u64 },
     /// The journal has done its oldest job.
     Journal { node: usize, process: u64, job: u64 },
+    /// The journal has not taken records in.
+    NotStored { node: usize, process: u64, of: EngineOf, head: EpochHead },
     /// The journal has read.
     Read {
         node: usize,
@@ -209,6 +211,7 @@ impl Sim {
             Event::Mail { node, bytes } => self.mailed(node, &bytes),
             Event::CaughtUp { node, session } => self.caught_up(node, session),
             Event::Journal { node, process, job } => self.journal_done(node, process, job),
+            Event::NotStored { node, process, of, head } => self.not_stored(node, process, of, head),
             Event::Read { node, process, reader, of, after, chunks, bytes } => {
                 self.journal_read(node, process, reader, (of, after), (chunks, bytes))
             }

@@ -9,7 +9,11 @@
 //! the first that is (or is no more) declined for the flag; the last engine counts. The second round is the same over lines
 //! with 25 ms one way and 2 % loss, made by a relay that holds back what TCP would: a lost packet, and all behind it, until its
 //! sender has missed it (a round trip and 200 ms) or heard of later ones (a round trip and a quarter after the next).
+//!
+//! A flag is enforced elsewhere once it is durable there: as many plain files as there are other engines are written and
+//! synced after each change, at once, on the same disk. What they take is what no engine can do without.
 
+mod disk;
 mod load;
 mod members;
 
@@ -22,6 +26,7 @@ mod relay;
 
 use broker::Node;
 use clap::Parser;
+use disk::Disk;
 use futures_util::future::join_all;
 use load::Load;
 use members::Member;
@@ -35,6 +40,7 @@ use sparr_protocol::exchange::{ExchangeRequest, Operation, Said, SubjectText};
 use sparr_protocol::flag::{Methods, Scope, Terms};
 use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::time::Timestamp;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -97,7 +103,7 @@ fn measure(args: &Args) -> Result<(), Failure> {
         let network = if weather.is_none() { "near" } else { "far" };
         let members = members::start(folder.path(), &urls, network)?;
         println!("{what}: {} engines, {} payments a second at each", args.engines, args.rate);
-        round(args, &members, node.pid())?;
+        round(args, &members, node.pid(), folder.path())?;
         for member in members {
             member.engine.drain();
         }
@@ -105,12 +111,13 @@ fn measure(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn round(args: &Args, members: &[Member], broker: u32) -> Result<(), Failure> {
+fn round(args: &Args, members: &[Member], broker: u32, folder: &Path) -> Result<(), Failure> {
+    let mut disk = Disk::new(folder, members.len() - 1)?;
     let load = Load::start(members, args.rate)?;
     let before = load::Processor::now(broker)?;
     let stolen_before = machine::Ticks::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut raised, mut lifted) = (Vec::new(), Vec::new());
+    let (mut raised, mut lifted, mut synced) = (Vec::new(), Vec::new(), Vec::new());
     runtime.block_on(async {
         let (mut desks, mut gateways) = (Vec::new(), Vec::new());
         for member in members {
@@ -126,6 +133,8 @@ fn round(args: &Args, members: &[Member], broker: u32) -> Result<(), Failure> {
             for (raise, took) in [(true, &mut raised), (false, &mut lifted)] {
                 took.push(change(&desks[at], others(), person, raise).await?);
                 tokio::time::sleep(PAUSE).await;
+                synced.push(disk.sync_all()?);
+                tokio::time::sleep(PAUSE).await;
             }
         }
         Ok::<_, Failure>(())
@@ -136,6 +145,7 @@ fn round(args: &Args, members: &[Member], broker: u32) -> Result<(), Failure> {
     let seen = load.stop()?;
     println!("  raise   {}", quantiles(raised));
     println!("  lift    {}", quantiles(lifted));
+    println!("  disk    {} (plain files, as many as other engines)", quantiles(synced));
     println!(
         "  {} payments answered, {} of them not screened; engines, gateways and broker took {ours:.0} % of the processors, which \
          were {busy:.0} % busy and {:.1} % taken by the hypervisor",

@@ -5,6 +5,7 @@
 //! pages that look written (the 2020 study of five databases found none that handled it). On a full disk what ends a
 //! protection is written from a reserve (`disk`).
 
+mod arrivals;
 mod check;
 mod disk;
 mod epoch;

@@ -1,4 +1,5 @@
-//! The journal's thread: plan, commit, apply, acknowledge; and how it comes back after a failure.
+//! The journal's thread: plan, commit, apply, acknowledge; and how it comes back after a failure. What comes from other
+//! engines is in `arrivals`.
 
 use super::disk::Room;
 use super::foreign::{Foreign, Hear, News, epoch_head};
@@ -20,7 +21,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use sparr_protocol::exchange::{Refusal, Said};
 use sparr_protocol::ids::{MemberName, RequestId};
 use sparr_protocol::record::{Origin, Record, RecordDigest};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,24 +33,29 @@ const REOPEN_FIRST: Duration = Duration::from_millis(100);
 /// How long an attempt waits at most.
 const REOPEN_LAST: Duration = Duration::from_secs(30);
 
+/// How soon it is looked again whether a full disk has room for what came from other engines.
+const ROOM_AGAIN: Duration = Duration::from_millis(500);
+
 /// Batches of other engines that one transaction takes at most: each is shorter than a message.
-const FOREIGN_PER_COMMIT_MAX: usize = 4;
+pub(super) const FOREIGN_PER_COMMIT_MAX: usize = 4;
 
 /// The journal's thread.
 pub(super) struct Writer {
-    opened: Opened,
+    pub(super) opened: Opened,
     /// The last record of this engine that is known to be durable; zeros before the very first.
-    durable: RecordDigest,
+    pub(super) durable: RecordDigest,
     key: SigningKey,
     sharing: Arc<ArcSwap<Sharing>>,
-    state: Arc<State>,
+    pub(super) state: Arc<State>,
     metrics: Arc<Metrics>,
     hear: Option<Hear>,
-    failed: Option<Failed>,
+    pub(super) failed: Option<Failed>,
+    /// Records of other engines that act and are not durable here yet, in order.
+    pub(super) arrived: VecDeque<Foreign>,
 }
 
 /// After a failure nothing is acknowledged until the file was read again.
-struct Failed {
+pub(super) struct Failed {
     next_attempt: Instant,
     wait: Duration,
 }
@@ -85,15 +91,18 @@ impl Writer {
         hear: Option<Hear>,
     ) -> Self {
         let durable = opened.chain.head().digest;
-        Self { opened, durable, key, sharing, state, metrics, hear, failed: None }
+        let arrived = VecDeque::new();
+        Self { opened, durable, key, sharing, state, metrics, hear, failed: None, arrived }
     }
 
     /// Runs until every handle is gone.
     pub(super) fn run(&mut self, waiting: &Receiver<Work>) {
         loop {
             let first = match &self.failed {
-                None => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(failed) => waiting.recv_deadline(failed.next_attempt),
+                None if self.arrived.is_empty() => waiting.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                // The disk is full.
+                None => waiting.recv_timeout(ROOM_AGAIN),
             };
             if matches!(first, Err(RecvTimeoutError::Disconnected)) {
                 if self.failed.is_none() && !self.opened.is_damaged.load(Ordering::Acquire) {
@@ -111,9 +120,8 @@ impl Writer {
             if self.failed.as_ref().is_some_and(|failed| clock::instant() >= failed.next_attempt) {
                 self.come_back();
             }
-            let Ok(first) = first else { continue };
             // An error of ours, or of redb's, ends this round and not the engine: who waits is refused.
-            let round = catch_unwind(AssertUnwindSafe(|| self.take_in(first, waiting)));
+            let round = catch_unwind(AssertUnwindSafe(|| self.take_in(first.ok(), waiting)));
             if round.is_err() {
                 self.fail("an error in the program");
             }
@@ -121,10 +129,9 @@ impl Writer {
     }
 
     /// Takes in one piece of work and everything that waits behind it.
-    fn take_in(&mut self, first: Work, waiting: &Receiver<Work>) {
+    fn take_in(&mut self, first: Option<Work>, waiting: &Receiver<Work>) {
         let mut batch = Batch::default();
-        let mut foreign = Vec::new();
-        for work in std::iter::once(first).chain(waiting.try_iter()) {
+        for work in first.into_iter().chain(waiting.try_iter()) {
             match work {
                 Work::Change(change) => {
                     let touches = change.intent.touches();
@@ -133,7 +140,7 @@ impl Writer {
                     }
                     self.plan(change, touches, &mut batch);
                 }
-                Work::Foreign(records) => foreign.push(records),
+                Work::Foreign(foreign) => self.arrives(foreign),
                 Work::Read(wanted, done) => {
                     let read = guarded(Path::new(FILE), || self.opened.store.chunks(wanted));
                     done(read.unwrap_or_else(|error| {
@@ -154,41 +161,15 @@ impl Writer {
             if batch.records.len() >= RECORDS_PER_COMMIT_MAX || batch.bytes >= COMMIT_BYTES_MAX {
                 self.commit(std::mem::take(&mut batch));
             }
-            if foreign.len() >= FOREIGN_PER_COMMIT_MAX {
-                self.keep(std::mem::take(&mut foreign));
+            if self.arrived.len() >= FOREIGN_PER_COMMIT_MAX {
+                self.keep();
             }
         }
         self.commit(batch);
-        self.keep(foreign);
+        self.keep();
     }
 
-    /// Makes records of other engines durable and applies them.
-    fn keep(&mut self, foreign: Vec<Foreign>) {
-        if foreign.is_empty() {
-            return;
-        }
-        let may_write = self.failed.is_none() && self.has_room(false);
-        let written = may_write && {
-            let batches: Vec<_> = foreign.iter().map(|one| (&one.commit, one.records.as_slice())).collect();
-            let written = guarded(Path::new(FILE), || self.opened.store.append_all(&batches));
-            written.map_err(|error| self.fail(&error.to_string())).is_ok()
-        };
-        for Foreign { commit, records, done } in foreign {
-            if written {
-                self.opened.follow(&records, &commit);
-                // A life that has not begun stands behind what came back of the ones before it.
-                let head = self.opened.chain.head();
-                if head.sequence == 0 {
-                    self.durable = head.digest;
-                }
-                records.into_iter().for_each(|sealed| self.apply(sealed));
-            }
-            done(written);
-        }
-        self.offer_snapshot();
-    }
-
-    fn offer_snapshot(&mut self) {
+    pub(super) fn offer_snapshot(&mut self) {
         let Opened { snapshots, heads, .. } = &mut self.opened;
         snapshots.offer(&self.state, || heads.clone());
     }
@@ -226,7 +207,7 @@ impl Writer {
         }
     }
 
-    fn has_room(&self, may_use_reserve: bool) -> bool {
+    pub(super) fn has_room(&self, may_use_reserve: bool) -> bool {
         let room = self.opened.store.room();
         let state = if room == Room::Plenty { JournalState::Open } else { JournalState::Full };
         if self.metrics.journal_is(state) != state {
@@ -260,7 +241,7 @@ impl Writer {
         }
         self.durable = self.opened.chain.head().digest;
         let records: Arc<[Sealed]> = batch.records.into();
-        records.iter().for_each(|sealed| self.apply(sealed.clone()));
+        records.iter().for_each(|sealed| self.apply(sealed));
         if let Some(hear) = &self.hear {
             hear(News::Committed { commit, records });
         }
@@ -277,20 +258,20 @@ impl Writer {
         self.offer_snapshot();
     }
 
-    /// Takes in a record that is durable.
-    fn apply(&mut self, sealed: Sealed) {
+    /// Has a record act.
+    pub(super) fn apply(&mut self, sealed: &Sealed) {
         // The engine wrote this record itself, or judged it when it came: it understands it.
         let applied = self.state.apply(&sealed.record, sealed.digest);
         debug_assert!(applied.is_ok());
-        let Record { origin, stamp, actor, operation, payload, .. } = sealed.record;
+        let Record { origin, stamp, actor, operation, payload, .. } = &sealed.record;
         // What is asked for again at another engine of the same member is the same operation there.
         if origin.member == self.state.member() {
-            self.opened.operations.insert((actor.member, operation), (payload, stamp));
+            self.opened.operations.insert((actor.member, *operation), (payload.clone(), *stamp));
         }
     }
 
     /// From here on nothing is acknowledged until the file was read again.
-    fn fail(&mut self, why: &str) {
+    pub(super) fn fail(&mut self, why: &str) {
         self.metrics.journal_failed();
         tracing::error!(why, "the journal could not be written: changes are refused until it was read again");
         self.opened.store.close();
@@ -343,7 +324,7 @@ impl Writer {
             }
             Ok((lives, store.begin_epoch((member, engine), clock::now(), 0)?))
         })?;
-        behind.into_iter().for_each(|sealed| self.apply(sealed));
+        behind.iter().for_each(|sealed| self.apply(sealed));
         self.go_on(epoch, &lives);
         lives.into_iter().for_each(|head| self.opened.note_head(head));
         Ok(())
