@@ -96,7 +96,7 @@ pub enum Effect {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// Make these records of another engine durable, apply them, and say [`Replica::handle_stored`].
+    /// Let these records of another engine act, make them durable, and say [`Replica::handle_stored`].
     Store {
         /// The commit that covers them.
         commit: Commit,

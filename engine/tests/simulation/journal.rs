@@ -13,6 +13,7 @@ impl Sim {
     pub(crate) fn arrives(&mut self, node: usize, commit: Commit, records: Vec<Sealed>) -> Outcome {
         let origin = commit.origin;
         let Some(process) = &self.nodes[node].process else { return Ok(()) };
+        let number = process.number;
         let waiting = process.jobs.iter().rev().map(|queued| queued.job.parts().0);
         let waiting =
             waiting.filter(|waiting| waiting.origin == origin).map(|waiting| waiting.last_sequence).next();
@@ -26,7 +27,7 @@ impl Sim {
             self.act(node, &records)?;
             self.queue(node, Job::Foreign { commit, records });
         } else {
-            let (of, process, time) = (EngineOf::of(origin), process.number, self.time + 1);
+            let (of, process, time) = (EngineOf::of(origin), number, self.time + 1);
             self.push(time, Event::NotStored { node, process, of, head: head_of(&commit, &records) });
         }
         Ok(())

@@ -67,6 +67,7 @@ impl Event {
             | Self::Mail { node, .. }
             | Self::CaughtUp { node, .. }
             | Self::Journal { node, .. }
+            | Self::NotStored { node, .. }
             | Self::Read { node, .. }
             | Self::Published { node, .. }
             | Self::LinkLost { node, .. }

@@ -31,16 +31,16 @@ fn member() -> MemberName {
 }
 
 /// A journal's thread on some disk, and the state that it fills.
-struct Journal {
+pub(crate) struct Journal {
     handle: Option<JournalHandle>,
     thread: Option<std::thread::JoinHandle<()>>,
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
     metrics: Arc<Metrics>,
     _keys: tempfile::TempDir,
 }
 
 impl Journal {
-    fn start(store: Store) -> Self {
+    pub(crate) fn start(store: Store) -> Self {
         let keys = tempfile::tempdir().expect("folder");
         let clock = Timestamp::from_ms(1_700_000_000_000);
         let epoch = store.begin_epoch((member(), 1), clock, 0).expect("a new epoch");
@@ -71,7 +71,11 @@ impl Journal {
         Self { handle: Some(handle), thread: Some(thread), state, metrics, _keys: keys }
     }
 
-    fn subject(&self, person: u64) -> LivePseudonyms {
+    pub(crate) fn running(&self) -> &JournalHandle {
+        self.handle.as_ref().expect("running")
+    }
+
+    pub(crate) fn subject(&self, person: u64) -> LivePseudonyms {
         self.state.keyring.live(ValueKind::Subject, &person.to_le_bytes())
     }
 
@@ -95,7 +99,7 @@ impl Journal {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&operation.to_le_bytes());
             let actor = Actor::new(member(), Role::Desk, "anna").expect("legal");
-            self.handle.as_ref().expect("running").submit(actor, RequestId(id), intent, reply);
+            self.running().submit(actor, RequestId(id), intent, reply);
         }
         let mut answers: Vec<(usize, Said)> = (0..wanted)
             .map(|_| heard.recv_timeout(Duration::from_secs(60)).expect("every change is answered"))
@@ -122,11 +126,11 @@ impl Journal {
         panic!("the journal does not come back");
     }
 
-    fn is_flagged(&self, person: u64) -> bool {
+    pub(crate) fn is_flagged(&self, person: u64) -> bool {
         is_flagged(&self.state, self.subject(person))
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         drop(self.handle.take());
         self.thread.take().expect("running").join().expect("it ends in order");
     }
@@ -164,7 +168,7 @@ fn raise_with(faults: Faults, people: u64) -> (Vec<u64>, SimDisk, Journal) {
 }
 
 /// Whether these people are flagged by what the disk holds when the power goes.
-fn survive(disk: &SimDisk, people: &[u64]) -> bool {
+pub(crate) fn survive(disk: &SimDisk, people: &[u64]) -> bool {
     let image = SimDisk::holding(disk.after_power_loss());
     let recovered = journal::guarded(Path::new("the simulated disk"), || {
         let journal = Journal::start(Store::on(Box::new(image))?);
@@ -352,7 +356,7 @@ fn on_a_full_disk_lifts_go_on_from_the_reserve_and_raises_come_back_with_the_roo
 fn a_life_of_which_others_have_heard_is_outlived() {
     let disk = SimDisk::default();
     let journal = Journal::start(Store::on(Box::new(disk.clone())).expect("an empty disk"));
-    let renew = |above| journal.handle.as_ref().expect("running").renew(above);
+    let renew = |above| journal.running().renew(above);
     let epoch = |person| {
         journal.raise_when_well(person);
         journal.state.position().epoch

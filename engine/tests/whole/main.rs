@@ -1,6 +1,7 @@
 //! Tests of the whole, in one binary: real engines in processes of their own, and the repository itself.
 
 mod aftermath;
+mod arrivals;
 mod audit;
 mod backtest;
 mod certificates;

@@ -105,7 +105,7 @@ impl Drop for Answer {
 enum Work {
     /// Change something.
     Change(Change),
-    /// Keep records of another engine.
+    /// Let records of another engine act, and keep them.
     Foreign(Foreign),
     /// Read records for another engine.
     Read(Wanted, Box<dyn FnOnce(Vec<Chunk>) + Send>),
@@ -139,7 +139,7 @@ impl JournalHandle {
         }
     }
 
-    /// Has records of another engine kept and applied.
+    /// Has records of another engine act and kept.
     pub fn keep(&self, foreign: Foreign) {
         if let Err(error) = self.work.try_send(Work::Foreign(foreign))
             && let Work::Foreign(foreign) = error.into_inner()
