@@ -27,7 +27,7 @@ fn commits(journal: &Journal, commits: u64) -> Vec<(Commit, Vec<Sealed>)> {
         let records = (first..first + PEOPLE).map(|person| {
             let (key_id, subject) = journal.subject(person).current;
             let terms = denied(Timestamp::from_ms(1_900_000_000_000));
-            let payload = Payload::FlagRaised { subject, key_id: key_id.into(), terms };
+            let payload = Payload::FlagRaised { subject, key_id, terms };
             let actor = Actor::new(other, Role::Desk, "bo").expect("legal");
             chain.append(
                 Timestamp::from_ms(1_700_000_000_000),
