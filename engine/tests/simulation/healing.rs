@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// So long may it take until all engines hold the same.
 const CONVERGED_MS: u64 = 30_000;
 
-/// An engine that has left is not there any more after so long.
-const GONE_MS: u64 = 6_000;
+/// An engine that has left is not there any more after so long: what the broker kept of it is delivered when the link is up
+/// again, and then it is silent.
+const GONE_MS: u64 = 10_000;
 
 /// So long until the broker has what it lost: the patience with an unanswered broadcast, and a little.
 const SAID_MS: u64 = 15_000;

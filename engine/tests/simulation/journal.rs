@@ -52,6 +52,10 @@ impl Sim {
         }
         let Some(running) = &mut self.nodes[node].process else { return Ok(()) };
         if running.jobs.front().is_none_or(|queued| queued.number != number) {
+            // After two pauses jobs may end in another order than they began: the disk keeps theirs.
+            if running.jobs.iter().any(|queued| queued.number == number) {
+                self.push(self.time + 1, Event::Journal { node, process, job: number });
+            }
             return Ok(());
         }
         let Some(Queued { job, .. }) = running.jobs.pop_front() else { return Ok(()) };
