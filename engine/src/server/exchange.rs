@@ -124,7 +124,8 @@ fn carry_out(
     if reach == Reach::Nobody {
         return Err(Refusal::NotPermitted);
     }
-    if !state.is_ready() {
+    // Why it is not ready is what an operator asks then.
+    if !state.is_ready() && request.operation != Operation::ExchangeStatus {
         return Err(Refusal::NotReady);
     }
     let moment = clock::moment();

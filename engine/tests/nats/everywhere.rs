@@ -7,6 +7,7 @@ use crate::engines::{
 use crate::probe::run;
 use crate::relay::{Relay, Weather};
 use crate::support::of_tier;
+use sparr_protocol::exchange::{Refusal, Said};
 use sparr_protocol::response::Why;
 use std::time::Duration;
 
@@ -146,5 +147,21 @@ fn records_of_a_long_outage_are_repaired() {
         for engine in exchange.running() {
             assert_eq!(declined(engine, people - 100..people + 100).await.len(), 100);
         }
+    });
+}
+
+#[test]
+fn who_has_never_been_linked_takes_nothing_in_and_says_why() {
+    let mut exchange = Exchange::prepare(&["nats://127.0.0.1:1".to_owned()], "");
+    exchange.start_engine(0);
+    let said = status(exchange.engine(0));
+    assert_eq!((&said["exchange"]["linked"], &said["exchange"]["joined"]), (&false.into(), &false.into()));
+    run(async {
+        let desk = connect(exchange.engine(0), "desk").await;
+        let answers = desk.exchange(&raise(0)).await.expect("an answer");
+        assert!(matches!(&answers[..], [one] if one.said == Said::Refused(Refusal::NotReady)), "{answers:?}");
+        let gateway = connect(exchange.engine(0), "gateway").await;
+        let refused = screen(&gateway, "invoice", 0).await.answer.expect_err("not screened");
+        assert_eq!(refused.why, Why::NotReady);
     });
 }
