@@ -136,7 +136,8 @@ const fn lines(right: Right) -> &'static [Line] {
             | OperationKind::RulesApprove
             | OperationKind::RulesRollback
             | OperationKind::RuleKill
-            | OperationKind::RuleRevive => &[(SCREENERS, Role::Risk, Reach::Own)],
+            | OperationKind::RuleRevive
+            | OperationKind::VelocityShow => &[(SCREENERS, Role::Risk, Reach::Own)],
             OperationKind::ExchangeStatus => &[
                 (DESKS, Role::Desk, Reach::All),
                 (ANALYSTS, Role::Analyst, Reach::All),
@@ -257,6 +258,7 @@ mod tests {
                                 | OperationKind::RulesRollback
                                 | OperationKind::RuleKill
                                 | OperationKind::RuleRevive
+                                | OperationKind::VelocityShow
                         )
                     );
                     let of_own_payments: Option<&[Role]> = match right {

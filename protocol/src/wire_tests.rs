@@ -6,7 +6,7 @@ use crate::aftermath::{self, Final, LabelClass};
 use crate::codes::*;
 use crate::exchange::{
     self, ExchangeAnswer, ExchangeRequest, LookedBy, Operation, OperationKind, PlannedChange, Refusal, Said,
-    StandingCode, SubjectText,
+    StandingCode, SubjectText, WindowState,
 };
 use crate::exemption::{ExemptionKey, ExemptionStanding};
 use crate::field::Field;
@@ -102,7 +102,7 @@ fn sections() -> Vec<(&'static str, String)> {
         "kind of member" MemberKind, "`standing` of a member" MemberStanding, "plan" PlannedChange,
         "`by` of a look" LookedBy, "key of an exemption" ExemptionKey,
         "`standing` of an exemption" ExemptionStanding, "`result` of a final result" Final,
-        "`class` of a label" LabelClass,
+        "`class` of a label" LabelClass, "`state` of a window" WindowState,
     );
     let mut kinds = String::from("| number | message |\n|---|---|\n");
     for kind in MessageKind::ALL {
@@ -167,6 +167,8 @@ fn sections() -> Vec<(&'static str, String)> {
         ("exchange-exemption", layout(exchange::exemption_layouts::ENTRY)),
         ("exchange-recall", layout(exchange::RECALL_LAYOUT)),
         ("exchange-blast", layout(exchange::BLAST_LAYOUT)),
+        ("exchange-velocity", layout(exchange::velocity_layouts::KEY)),
+        ("exchange-window", layout(exchange::velocity_layouts::WINDOW)),
         ("exchange-answer-head", layout(exchange::answer_layouts::HEAD)),
         ("exchange-durable", layout(exchange::answer_layouts::DURABLE)),
         ("exchange-flag", layout(exchange::entry_layouts::FLAG)),

@@ -5,6 +5,7 @@ use crate::server::audit::{Entry, Event, Found, Looked, verify};
 use crate::server::config::DATA_DIR;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use sparr_protocol::exchange::OperationKind;
 use sparr_protocol::time::Timestamp;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -136,6 +137,9 @@ fn line(entry: &Entry) -> String {
             let whom = subject.as_deref().unwrap_or("-");
             let mut came = match (refused, shown) {
                 (Some(refused), _) => format!("refused: {refused}"),
+                (None, Some(shown)) if operation == OperationKind::VelocityShow.name() => {
+                    format!("{shown} velocity keys shown")
+                }
                 (None, Some(shown)) => format!("{shown} flags shown"),
                 (None, None) => "answered".to_owned(),
             };
@@ -145,7 +149,7 @@ fn line(entry: &Entry) -> String {
             if *honey {
                 came.push_str(", NOBODY HAS THIS NUMBER");
             }
-            format!("{at}  {operation:<12}  {member}/{role}/{actor} ({member_kind})  {whom}  {came}")
+            format!("{at}  {operation:<13}  {member}/{role}/{actor} ({member_kind})  {whom}  {came}")
         }
     }
 }

@@ -179,6 +179,9 @@ pub(super) fn why(refusal: Refusal) -> &'static str {
             "the set would change more answers than the configuration allows; see `sparr backtest --live`, and --accept"
         }
         Refusal::NotKept => "the engine could not keep it on its disk, and nothing was changed",
+        Refusal::NoSuchKey => {
+            "no rule of the active set counts by this key; keys are named as rules name them"
+        }
         Refusal::OwnEvidenceNeeded => "a confirmation needs evidence of its own",
         _ => "",
     }

@@ -27,6 +27,7 @@ mod schema;
 mod screen;
 mod serve;
 mod test;
+mod velocity;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -100,6 +101,9 @@ chargeback_code and amount_minor")]
     /// History of rule sets; reload, approve a staged one, go back to an earlier one, switch rules off
     #[command(subcommand)]
     Rules(rules::RulesCommand),
+    /// Look at what is counted of one card, person, device or other key
+    #[command(subcommand)]
+    Velocity(velocity::VelocityCommand),
     /// Print completions for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -163,6 +167,7 @@ pub fn run() -> ExitCode {
         Command::Exempt(command) => exempt::run(command),
         Command::Schema(args) => schema::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Velocity(command) => velocity::run(command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sparr", &mut std::io::stdout());
             Ok(Ended::Fine)

@@ -301,8 +301,7 @@ impl<'a> Facts<'a> {
                 *reading = Reading::Unknown;
                 self.degraded.insert(Degraded::WINDOW_WARMING);
             }
-            let began = if since.is_restored() { Timestamp::MIN } else { self.wanted.began };
-            if at.ms_since(since.of(spec).max(began)) < spec.span_ms {
+            if since.full_at(spec, self.wanted.began) > at {
                 if spec.measure == Measure::FirstSeen {
                     *reading = Reading::Unknown;
                 }

@@ -3,6 +3,7 @@
 use super::{Metrics, Rejected, lock};
 use crate::screen::Stage;
 use crate::state::{Moment, State};
+use crate::velocity::KeySize;
 use hdrhistogram::Histogram;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -67,7 +68,9 @@ metrics! {
     AUDIT_FAILURES = "sparr_audit_failures_total" "Attempts to write the audit that failed; look-ups wait";
     JOURNAL_STATE = "sparr_journal_state" "What the journal takes in: 0 everything, 1 lifts and the like (the disk is full), 2 nothing until it was read again";
     VELOCITY_KEYS = "sparr_velocity_keys" "Live velocity keys";
-    VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys";
+    VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys, with room for keys to come";
+    VELOCITY_KEYS_OF = "sparr_velocity_keys_by_key" "Live velocity keys, by the key that rules count by";
+    VELOCITY_BYTES_OF = "sparr_velocity_bytes_by_key" "Memory of velocity keys, by the key that rules count by";
     RECENT = "sparr_recent_requests" "Requests of the last hour that are kept to be looked at again";
     RECENT_BYTES = "sparr_recent_bytes" "Memory of recent requests";
     RECENT_MISSED = "sparr_recent_missed_total" "Requests that were not kept because too much was on its way";
@@ -332,6 +335,10 @@ impl Exposition {
         let velocity = self.state.stores.velocity.size();
         page.gauge(&VELOCITY_KEYS, [(Labels::new(), velocity.keys as f64)])?;
         page.gauge(&VELOCITY_BYTES, [(Labels::new(), velocity.bytes as f64)])?;
+        let by_key = self.state.stores.velocity.sizes();
+        let of = |key: &KeySize| label("key", key.key.text());
+        page.gauge(&VELOCITY_KEYS_OF, by_key.iter().map(|key| (of(key), key.keys as f64)))?;
+        page.gauge(&VELOCITY_BYTES_OF, by_key.iter().map(|key| (of(key), key.bytes as f64)))?;
         page.gauge(&IDS, [(Labels::new(), self.state.ids.len() as f64)])
     }
 }

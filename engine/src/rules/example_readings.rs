@@ -8,7 +8,8 @@ use super::sources::Span;
 use super::yaml::{Node, Value};
 use crate::request::KeyName;
 use crate::velocity::Reading;
-use crate::velocity::spec::{KeyExpr, Mark, Measure, Plan, ReadingIndex, ReadingSpec};
+use crate::velocity::spec::{KeyExpr, KindSet, Mark, Measure, Plan, ReadingIndex, ReadingSpec};
+use sparr_protocol::codes::Kind;
 
 /// A reading as an example states it.
 pub(super) struct StatedReading {
@@ -29,12 +30,9 @@ impl StatedReading {
 
     /// As a condition reads it.
     fn text(&self) -> String {
-        let key = self.key.text();
         match self.span_ms {
-            Some(span_ms) => {
-                format!("velocity({key}, \"{}\").{}", duration_text(span_ms), measure_name(self.measure))
-            }
-            None => format!("first_seen({key})"),
+            Some(span_ms) => window_text(self.key, span_ms, self.measure),
+            None => format!("first_seen({})", self.key.text()),
         }
     }
 }
@@ -153,6 +151,25 @@ fn measure_of(name: &str) -> Option<Measure> {
             KeyName::parse(key.trim()).map(Measure::Distinct)
         }
     }
+}
+
+/// A reading as a rule writes it: `velocity(card, "10m").count`. Kinds that count by default are not named.
+pub fn reading_text(spec: &ReadingSpec) -> String {
+    let ReadingSpec { key, kinds, span_ms, measure } = *spec;
+    if measure == Measure::FirstSeen {
+        return format!("first_seen({}, \"{}\")", key.text(), duration_text(span_ms));
+    }
+    if kinds == KindSet::DEFAULT {
+        return window_text(key, span_ms, measure);
+    }
+    let named = Kind::ALL.iter().filter(|kind| kinds.contains(**kind));
+    let named: Vec<String> = named.map(|kind| format!("\"{}\"", kind.name())).collect();
+    let (key, window, kinds) = (key.text(), duration_text(span_ms), named.join(", "));
+    format!("velocity({key}, \"{window}\", [{kinds}]).{}", measure_name(measure))
+}
+
+fn window_text(key: KeyExpr, span_ms: i64, measure: Measure) -> String {
+    format!("velocity({}, \"{}\").{}", key.text(), duration_text(span_ms), measure_name(measure))
 }
 
 fn measure_name(measure: Measure) -> String {

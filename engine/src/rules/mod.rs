@@ -45,6 +45,7 @@ mod tests;
 
 pub use diagnostic::{Code, Diagnostic, Label, Severity};
 pub use evaluate::Hits;
+pub use example_readings::reading_text;
 pub use explain::{Part, RuleExplanation};
 pub use file::RULE_KEYS;
 pub use load::{EVERY_RULE, Loaded, load, load_without};

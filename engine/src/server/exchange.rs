@@ -6,6 +6,7 @@ use super::journal::{By, Intent};
 use super::listing;
 use super::lookups::Looking;
 use super::standing;
+use super::velocity;
 use crate::metrics::WorkerStats;
 use crate::request::{IndicatorValue, LivePseudonyms, ValueError, ValueKind};
 use crate::rights::{Reach, Right, reach};
@@ -20,7 +21,7 @@ use sparr_protocol::exchange::{
 use sparr_protocol::exemption::ExemptionKey;
 use sparr_protocol::flag::MerchantRef;
 use sparr_protocol::identity::Subject;
-use sparr_protocol::ids::{Actor, RequestId};
+use sparr_protocol::ids::{Actor, Pseudonym, RequestId};
 use sparr_protocol::indicator::IndicatorKind;
 use sparr_protocol::limits::REFERENCE_BYTES_MAX;
 use sparr_protocol::response::ReasonCode;
@@ -94,16 +95,24 @@ enum Done {
     Change(Intent),
 }
 
-/// Operations that show somebody's flags: each leaves a line in the audit, refused or not.
+/// Operations that show what is known of somebody: each leaves a line in the audit, refused or not.
 fn is_look_up(kind: OperationKind) -> bool {
-    matches!(kind, OperationKind::FlagStatus | OperationKind::FlagReport | OperationKind::FlagList)
+    matches!(
+        kind,
+        OperationKind::FlagStatus
+            | OperationKind::FlagReport
+            | OperationKind::FlagList
+            | OperationKind::VelocityShow
+    )
 }
 
 /// Notes a look-up. What cannot be noted is not answered.
 fn audited(answered: Result<Done, Refusal>, mut looked: Looked, looking: &Looking) -> Result<Done, Refusal> {
     match &answered {
         Ok(Done::Said(said)) => {
-            looked.shown = Some(said.iter().filter(|one| matches!(one, Said::Flag(_))).count() as u64);
+            looked.shown = Some(
+                said.iter().filter(|one| matches!(one, Said::Flag(_) | Said::Velocity(_))).count() as u64,
+            );
         }
         Ok(Done::Change(_) | Done::Rules(_) | Done::Recall(_)) => {}
         Err(refusal) => looked.refused = Some(refusal.name().to_owned()),
@@ -175,12 +184,14 @@ fn carry_out(
             Done::Change(Intent::Override { subject: pseudonyms(&subject, state)?, registrar })
         }
         Operation::FlagStatus { subject } => {
-            let subject = looked_up(&subject, actor, state, looking, looked)?;
+            let subject = pseudonyms(&subject, state)?;
+            looked_up(subject, actor, state, looking, looked)?;
             looked.flagged = listing::note_look(subject, kind, LookedBy::Status, state, now);
             Done::Said(listing::flags_of(subject, state, now))
         }
         Operation::FlagReport { subject } => {
-            let subject = looked_up(&subject, actor, state, looking, looked)?;
+            let subject = pseudonyms(&subject, state)?;
+            looked_up(subject, actor, state, looking, looked)?;
             looked.flagged = listing::note_look(subject, kind, LookedBy::Status, state, now);
             Done::Said(listing::report(subject, state, now))
         }
@@ -188,7 +199,10 @@ fn carry_out(
         Operation::Indicator(operation) => indicator(operation, reach, actor, state)?,
         Operation::Member(operation) => member(operation, state)?,
         // Whose rules and exemptions they are is settled by whose engine this is.
-        Operation::Exemption(_) | Operation::Rules(_) | Operation::Recall(_)
+        Operation::Exemption(_)
+        | Operation::Rules(_)
+        | Operation::Recall(_)
+        | Operation::VelocityShow { .. }
             if actor.member != state.member() =>
         {
             return Err(Refusal::NotPermitted);
@@ -197,6 +211,16 @@ fn carry_out(
         Operation::Rules(operation) => Done::Rules(operation),
         Operation::ExchangeStatus => Done::Said(standing::exchange(state, moment)),
         Operation::Recall(operation) => Done::Recall(operation),
+        Operation::VelocityShow { first, second } => {
+            let keys = velocity::keys(&first, second.as_ref(), state, moment)?;
+            if let Some(person) = keys.person {
+                looked_up(person, actor, state, looking, looked)?;
+                looked.flagged = listing::note_look(person, kind, LookedBy::Status, state, now);
+            } else {
+                allowed(keys.first.1, actor, looking, looked)?;
+            }
+            Done::Said(velocity::show(&keys, state, now)?)
+        }
         Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
     })
 }
@@ -320,22 +344,31 @@ fn pseudonyms(subject: &SubjectText, state: &State) -> Result<LivePseudonyms, Re
 
 /// A person whom somebody asks about: counted, so that nobody can walk through all numbers.
 fn looked_up(
-    subject: &SubjectText,
+    subject: LivePseudonyms,
     actor: &Actor,
     state: &State,
     looking: &Looking,
     looked: &mut Looked,
-) -> Result<LivePseudonyms, Refusal> {
-    let subject = pseudonyms(subject, state)?;
-    looked.about(subject.current.1);
+) -> Result<(), Refusal> {
     if state.is_honey(subject) {
         looked.honey = true;
         looking.honey.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(member = %actor.member, actor = actor.id(), "asked about a number that nobody was ever given");
     }
+    allowed(subject.current.1, actor, looking, looked)
+}
+
+/// Somebody or something that a caller asks about, within the budget of the day.
+fn allowed(
+    pseudonym: Pseudonym,
+    actor: &Actor,
+    looking: &Looking,
+    looked: &mut Looked,
+) -> Result<(), Refusal> {
+    looked.about(pseudonym);
     let today = clock::moment().today;
-    if looking.budget.allows(actor.member, subject.current.1, today) {
-        Ok(subject)
+    if looking.budget.allows(actor.member, pseudonym, today) {
+        Ok(())
     } else {
         tracing::warn!(member = %actor.member, actor = actor.id(), "look-up budget spent");
         Err(Refusal::LookupBudgetSpent)

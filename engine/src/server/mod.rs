@@ -32,6 +32,7 @@ pub mod snapshots;
 pub mod sources;
 mod standing;
 pub mod transport;
+mod velocity;
 mod velocity_file;
 pub mod verify;
 mod watch;

@@ -29,6 +29,7 @@ pub(super) fn render(admin: &Admin, moment: Moment) -> String {
     body.push_str("</div>");
     latencies(&mut body, &total);
     rules(&mut body, admin);
+    velocity(&mut body, admin);
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <meta http-equiv=refresh content=5><title>sparr</title><style>{STYLE}</style><body>{body}</body></html>"
@@ -129,6 +130,28 @@ fn rules(out: &mut String, admin: &Admin) {
             ),
         );
     }
+    out.push_str("</table>");
+}
+
+/// Memory by the key that rules count by.
+fn velocity(out: &mut String, admin: &Admin) {
+    let velocity = &admin.state.stores.velocity;
+    out.push_str(
+        "<h2>Velocity</h2><table><tr><th>key<th class=n>keys<th class=n>KiB<th class=n>bytes for each key",
+    );
+    let mut line = |name: &str, keys: usize, bytes: usize| {
+        let each = bytes / keys.max(1);
+        let name = escape(name);
+        push(
+            out,
+            format_args!("<tr><td>{name}<td class=n>{keys}<td class=n>{}<td class=n>{each}", bytes / 1_024),
+        );
+    };
+    for size in velocity.sizes() {
+        line(&size.key.text(), size.keys, size.bytes);
+    }
+    let all = velocity.size();
+    line("all, with room for keys to come", all.keys, all.bytes);
     out.push_str("</table>");
 }
 

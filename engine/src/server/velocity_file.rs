@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const MAGIC: &[u8; 8] = b"sparrve1";
+const MAGIC: &[u8; 8] = b"sparrve2";
 /// No part is longer: a length that lies asks for no memory.
 const PART_BYTES_MAX: u32 = 16 << 20;
 

@@ -6,20 +6,22 @@
 mod distinct;
 mod observed;
 mod saved;
+mod sizes;
 pub mod spec;
 mod window;
 
 pub use observed::Observed;
+pub use sizes::{KeySize, VelocitySize};
 pub use window::{EXACT_EVENTS_MAX, Event, Marks, PANES_MAX, Reading};
 
 use dashmap::DashMap;
 use dashmap::Entry;
+use sizes::Sizes;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
-use spec::{KeyPlan, Mark, Measure};
+use spec::{KeyExpr, KeyPlan, Mark, Measure};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use window::{Asked, Kept, Record};
+use window::{Asked, KeptFor, Record};
 
 /// Place of a key's record: the key expression and the pseudonym or pseudonyms, mixed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,11 +38,17 @@ impl Place {
         let tag = plan.tags.iter().fold(key, |tag, name| tag << 8 | (*name as u128 + 1));
         let mixed = part(first) ^ tag.wrapping_mul(ODD);
         let second = second.map_or(0, part);
-        Self(mixed.wrapping_mul(ODD).rotate_left(64) ^ second)
+        let mixed = mixed.wrapping_mul(ODD).rotate_left(64) ^ second;
+        Self(mixed << 8 >> 8 | u128::from(expr.number()) << 120)
+    }
+
+    /// Number of the key expression: so that a record's memory can be told by its key.
+    const fn expr(self) -> u8 {
+        (self.0 >> 120) as u8
     }
 }
 
-/// Places are uniform already: their low half is their hash.
+/// Places are uniform already but for their highest byte: their low half is their hash.
 #[derive(Default)]
 struct PlaceHasher(u64);
 
@@ -65,27 +73,36 @@ const SHARDS: usize = 1_024;
 /// The events of all keys.
 pub struct Velocity {
     records: DashMap<Place, Record, BuildHasherDefault<PlaceHasher>>,
-    keys: AtomicUsize,
-    heap_bytes: AtomicUsize,
+    sizes: Sizes,
     keys_max: usize,
 }
 
-/// Size of the table, for operators.
+/// What is kept of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VelocitySize {
-    /// Live keys.
-    pub keys: usize,
-    /// Bytes that their records take.
+pub struct Kept {
+    /// The first event since the key was new.
+    pub first: Timestamp,
+    /// The newest event that is kept; the smallest time where all have left.
+    pub newest: Timestamp,
+    /// Until when it is kept, if nothing else comes.
+    pub kept_until: Timestamp,
+    /// Events that are known one by one.
+    pub events: usize,
+    /// Groups of older events that are known only together.
+    pub panes: usize,
+    /// Bytes of memory, its place in the table included.
     pub bytes: usize,
 }
+
+/// Bytes of a record's place in the table.
+const SLOT_BYTES: usize = size_of::<Place>() + size_of::<Record>() + 1;
 
 impl Velocity {
     /// An empty table that keeps at most `keys_max` keys.
     pub fn new(keys_max: usize) -> Self {
         Self {
             records: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
-            keys: AtomicUsize::new(0),
-            heap_bytes: AtomicUsize::new(0),
+            sizes: Sizes::default(),
             keys_max,
         }
     }
@@ -106,11 +123,11 @@ impl Velocity {
             Entry::Occupied(mut entry) => {
                 if counted {
                     let before = entry.get().heap_bytes();
-                    entry.get_mut().observe(event, Kept::of(plan));
+                    entry.get_mut().observe(event, KeptFor::of(plan));
                     // Records only grow; most events find room.
                     let grown = entry.get().heap_bytes() - before;
                     if grown > 0 {
-                        self.heap_bytes.fetch_add(grown, Ordering::Relaxed);
+                        self.sizes.grown(plan.key.number(), grown);
                     }
                 }
                 Self::read_all(entry.get(), plan, event.time, readings);
@@ -118,12 +135,11 @@ impl Velocity {
             Entry::Vacant(entry) => {
                 let mut record = Record::default();
                 if counted {
-                    record.observe(event, Kept::of(plan));
+                    record.observe(event, KeptFor::of(plan));
                 }
                 Self::read_all(&record, plan, event.time, readings);
-                if counted && self.keys.load(Ordering::Relaxed) < self.keys_max {
-                    self.keys.fetch_add(1, Ordering::Relaxed);
-                    self.heap_bytes.fetch_add(record.heap_bytes(), Ordering::Relaxed);
+                if counted && self.sizes.keys() < self.keys_max {
+                    self.sizes.added(plan.key.number(), record.heap_bytes());
                     entry.insert(record);
                 } else if counted {
                     Self::say_capped(plan, readings);
@@ -147,7 +163,29 @@ impl Velocity {
         }
     }
 
-    /// Notes what became known of an event that was observed under a key, or that it does not hold any more. A key that was forgotten or not kept stays so.
+    /// What is kept of a key, and what it would read as of a time; nothing is added.
+    pub fn look(
+        &self,
+        plan: &KeyPlan,
+        first: Pseudonym,
+        second: Option<Pseudonym>,
+        at: Timestamp,
+        readings: &mut [Reading],
+    ) -> Option<Kept> {
+        let record = self.records.get(&Place::of(plan, first, second))?;
+        Self::read_all(&record, plan, at, readings);
+        Some(Kept {
+            first: record.first,
+            newest: record.newest(),
+            kept_until: record.kept_until(),
+            events: record.events.len(),
+            panes: record.panes.len(),
+            bytes: SLOT_BYTES + record.heap_bytes(),
+        })
+    }
+
+    /// Notes what became known of an event that was observed under a key, or that it does not hold any more. A key that was
+    /// forgotten or not kept stays so.
     pub fn mark(
         &self,
         plan: &KeyPlan,
@@ -194,11 +232,10 @@ impl Velocity {
     /// Forgets the keys that no window of theirs needs any more. Shard by shard: a caller on the decision path waits for
     /// one shard at most.
     pub fn forget(&self, now: Timestamp) {
-        self.records.retain(|_, record| {
+        self.records.retain(|place, record| {
             let keep = record.kept_until() > now;
             if !keep {
-                self.keys.fetch_sub(1, Ordering::Relaxed);
-                self.heap_bytes.fetch_sub(record.heap_bytes(), Ordering::Relaxed);
+                self.sizes.removed(place.expr(), record.heap_bytes());
             }
             keep
         });
@@ -206,8 +243,12 @@ impl Velocity {
 
     /// How many keys there are and what they take.
     pub fn size(&self) -> VelocitySize {
-        let slot = size_of::<Place>() + size_of::<Record>() + 1;
-        let heap = self.heap_bytes.load(Ordering::Relaxed);
-        VelocitySize { keys: self.keys.load(Ordering::Relaxed), bytes: self.records.capacity() * slot + heap }
+        self.sizes.all(self.records.capacity(), SLOT_BYTES)
+    }
+
+    /// How many keys there are of each key expression, and what they take without the table's spare room.
+    pub fn sizes(&self) -> Vec<KeySize> {
+        let sizes = KeyExpr::all().map(|key| self.sizes.of(key, SLOT_BYTES));
+        sizes.filter(|size| size.keys > 0).collect()
     }
 }

@@ -84,6 +84,12 @@ impl Observed {
         }
     }
 
+    /// When what a reading asks for will have been observed for its whole length; `began` is the engine's own start.
+    pub fn full_at(&self, spec: &ReadingSpec, began: Timestamp) -> Timestamp {
+        let began = if self.is_restored { Timestamp::MIN } else { began };
+        self.of(spec).max(began).saturating_add_ms(spec.span_ms)
+    }
+
     /// Since when what a reading asks for has been observed.
     pub fn of(&self, spec: &ReadingSpec) -> Timestamp {
         match spec.measure {

@@ -6,7 +6,6 @@ use super::{Place, Velocity};
 use crate::pack::Pack;
 use sparr_protocol::time::Timestamp;
 use std::io;
-use std::sync::atomic::Ordering;
 
 /// A block is handed on once it has so many bytes.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -104,11 +103,12 @@ impl Velocity {
         while !block.is_empty() {
             let place = Place(u128::from_le_bytes(Pack::unpack(&mut block)?));
             let record = Record::unpack(&mut block)?;
-            if record.kept_until() > now && self.keys.load(Ordering::Relaxed) < self.keys_max {
-                self.heap_bytes.fetch_add(record.heap_bytes(), Ordering::Relaxed);
-                if self.records.insert(place, record).is_none() {
-                    self.keys.fetch_add(1, Ordering::Relaxed);
+            if record.kept_until() > now && self.sizes.keys() < self.keys_max {
+                let bytes = record.heap_bytes();
+                if let Some(before) = self.records.insert(place, record) {
+                    self.sizes.removed(place.expr(), before.heap_bytes());
                 }
+                self.sizes.added(place.expr(), bytes);
             }
         }
         Some(())

@@ -14,7 +14,24 @@ pub struct KeyExpr {
     pub second: Option<KeyName>,
 }
 
+const _: () = assert!(KeyName::ALL.len() * (KeyName::ALL.len() + 1) <= 256, "a key's number is one byte");
+
 impl KeyExpr {
+    /// Every key and every pair.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let seconds = || std::iter::once(None).chain(KeyName::ALL.into_iter().map(Some));
+        KeyName::ALL.into_iter().flat_map(move |first| seconds().map(move |second| Self { first, second }))
+    }
+
+    /// Its number: no two have the same.
+    pub(super) const fn number(self) -> u8 {
+        let second = match self.second {
+            None => 0,
+            Some(second) => second as u8 + 1,
+        };
+        self.first as u8 * (KeyName::ALL.len() as u8 + 1) + second
+    }
+
     /// As a rule writes it: `card`, or `[card, merchant]`.
     pub fn text(self) -> String {
         match self.second {

@@ -124,7 +124,7 @@ pub enum Reading {
 
 /// How long a record keeps what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct KeptFor {
     /// Events, ms.
     pub(super) horizon_ms: i64,
     /// The record itself, ms.
@@ -133,7 +133,7 @@ pub(super) struct Kept {
     pub(super) first_seen_ms: Option<i64>,
 }
 
-impl Kept {
+impl KeptFor {
     pub(super) const fn of(plan: &KeyPlan) -> Self {
         let KeyPlan { horizon_ms, memory_ms, first_seen_ms, .. } = *plan;
         Self { horizon_ms, memory_ms, first_seen_ms }
@@ -166,8 +166,8 @@ impl Default for Record {
 
 impl Record {
     /// Adds an event and forgets what is older than the horizon before the newest one.
-    pub(super) fn observe(&mut self, event: Event, kept: Kept) {
-        let Kept { horizon_ms, memory_ms, first_seen_ms } = kept;
+    pub(super) fn observe(&mut self, event: Event, kept: KeptFor) {
+        let KeptFor { horizon_ms, memory_ms, first_seen_ms } = kept;
         let paused =
             self.events.is_empty() || event.time.ms_since(self.newest()) > first_seen_ms.unwrap_or(memory_ms);
         self.first = if paused { event.time } else { self.first.min(event.time) };
@@ -262,8 +262,8 @@ impl Record {
         Reading::Exact(if paused { 0 } else { at.ms_since(self.first).clamp(0, span_ms) })
     }
 
-    /// Notes what became known of an event, or that it does not hold any more. Called once for each change. It is told apart by its time and id; among the panes, the one that covers its
-    /// time takes the mark, so that a window never holds fewer marks than there were.
+    /// Notes what became known of an event, or that it does not hold any more. Called once for each change. It is told
+    /// apart by its time and id; among the panes, the one that covers its time takes the mark, so that a window never holds fewer marks than there were.
     pub(super) fn mark(&mut self, time: Timestamp, id: u32, mark: Mark, holds: bool) {
         let known = self.events.iter_mut().rev().find(|event| event.time == time && event.id == id);
         match known {

@@ -16,8 +16,8 @@ fn event(time_ms: i64, amount: i64) -> Event {
     }
 }
 
-const fn kept(span_ms: i64) -> Kept {
-    Kept { horizon_ms: span_ms, memory_ms: span_ms, first_seen_ms: Some(span_ms) }
+const fn kept(span_ms: i64) -> KeptFor {
+    KeptFor { horizon_ms: span_ms, memory_ms: span_ms, first_seen_ms: Some(span_ms) }
 }
 
 fn read(record: &Record, at_ms: i64, span_ms: i64, measure: Asked) -> Reading {
@@ -114,6 +114,7 @@ proptest! {
         }
     }
 }
+
 proptest! {
     /// The naive twin walks the whole history for pauses.
     #[test]
@@ -122,7 +123,7 @@ proptest! {
         later in 0i64..70_000,
     ) {
         const SPAN: i64 = 60_000;
-        let kept = Kept { horizon_ms: 1_000, memory_ms: SPAN, first_seen_ms: Some(SPAN) };
+        let kept = KeptFor { horizon_ms: 1_000, memory_ms: SPAN, first_seen_ms: Some(SPAN) };
         let (mut record, mut now, mut first, mut before) = (Record::default(), 1_000_000, None, None);
         for step in steps {
             now += step;

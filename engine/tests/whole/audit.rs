@@ -28,7 +28,7 @@ fn entries(data_dir: &Path) -> Vec<Value> {
 }
 
 /// Waits for so many looks: they are written by a thread of their own.
-fn looks(data_dir: &Path, wanted: usize) -> Vec<Value> {
+pub(crate) fn looks(data_dir: &Path, wanted: usize) -> Vec<Value> {
     for _ in 0..100 {
         let looks: Vec<Value> =
             entries(data_dir).into_iter().filter(|entry| entry["event"] == "looked").collect();

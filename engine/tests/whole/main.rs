@@ -38,5 +38,6 @@ mod stopping;
 mod support;
 mod tidy;
 mod velocity_file;
+mod velocity_show;
 mod verify;
 mod versions;

@@ -5,6 +5,7 @@ use super::entries::{FlagEntry, FlagWire, IndicatorEntry, IndicatorWire, Look, L
 use super::exemptions::{self, ExemptionEntry};
 use super::recall::{self, RecallEntry};
 use super::status::{Enforcement, EngineEntry, EngineWire, ExchangeEntry, ExchangeWire};
+use super::velocity::{self, VelocityEntry, WindowEntry};
 use super::{ExchangeError, PlannedChange, Refusal};
 use crate::codec;
 use crate::frame::{self, MessageKind};
@@ -71,6 +72,10 @@ pub enum Said {
     Recalled(Box<RecallEntry>),
     /// What a rule set would have changed.
     Blast(Box<BlastEntry>),
+    /// What is kept of one key; its windows follow.
+    Velocity(Box<VelocityEntry>),
+    /// What one window of the key before it holds; more answers follow.
+    Window(Box<WindowEntry>),
 }
 
 impl Said {
@@ -86,7 +91,9 @@ impl Said {
             | Self::Enforcement(_)
             | Self::Exchange(_)
             | Self::Engine(_)
-            | Self::Recalled(_) => true,
+            | Self::Recalled(_)
+            | Self::Velocity(_)
+            | Self::Window(_) => true,
             Self::Durable { .. }
             | Self::Refused(_)
             | Self::End
@@ -157,9 +164,16 @@ const EXCHANGE: u8 = 17;
 const ENGINE: u8 = 18;
 const RECALLED: u8 = 14;
 const BLAST: u8 = 15;
+const VELOCITY: u8 = 24;
+const WINDOW: u8 = 25;
 
 const _: () = assert!(
     codec::size::<AnswerHead>() + blast::ENTRY_BYTES_MAX + recall::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
+        <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
+);
+
+const _: () = assert!(
+    codec::size::<AnswerHead>() + velocity::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
         <= EXCHANGE_ANSWER_FRAME_BYTES_MAX
 );
 
@@ -190,6 +204,8 @@ impl ExchangeAnswer {
             Said::Engine(_) => (ENGINE, 0),
             Said::Recalled(_) => (RECALLED, 0),
             Said::Blast(_) => (BLAST, 0),
+            Said::Velocity(_) => (VELOCITY, 0),
+            Said::Window(_) => (WINDOW, 0),
         };
         let head = AnswerHead {
             id: self.id.0,
@@ -231,6 +247,8 @@ impl ExchangeAnswer {
                 }
                 Said::Recalled(entry) => entry.write(out),
                 Said::Blast(blast) => blast.write(out),
+                Said::Velocity(entry) => entry.write(out),
+                Said::Window(entry) => entry.write(out),
                 Said::Refused(_) | Said::End => {}
             }
         });
@@ -306,6 +324,8 @@ impl ExchangeAnswer {
                 let (blast, rest) = BlastEntry::read(rest)?;
                 (Said::Blast(Box::new(blast)), rest)
             }
+            VELOCITY => (Said::Velocity(Box::new(VelocityEntry::read(rest)?)), &[][..]),
+            WINDOW => (Said::Window(Box::new(WindowEntry::read(rest)?)), &[][..]),
             _ => return Err(ExchangeError::Value("said")),
         };
         if !rest.is_empty() {

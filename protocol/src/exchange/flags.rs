@@ -93,7 +93,8 @@ pub(super) fn write(operation: &Operation, out: &mut Vec<u8>) {
         | Operation::Rules(_)
         | Operation::ExchangeStatus
         | Operation::Recall(_)
-        | Operation::ReasonName { .. } => {}
+        | Operation::ReasonName { .. }
+        | Operation::VelocityShow { .. } => {}
     }
 }
 

@@ -15,6 +15,7 @@ mod recall;
 mod request;
 mod rules;
 mod status;
+mod velocity;
 #[cfg(test)]
 pub(crate) use answer::layouts as answer_layouts;
 #[cfg(test)]
@@ -36,6 +37,8 @@ pub(crate) use request::layouts as request_layouts;
 #[cfg(test)]
 pub(crate) use status::layouts as status_layouts;
 #[cfg(test)]
+pub(crate) use velocity::layouts as velocity_layouts;
+#[cfg(test)]
 mod tests;
 
 pub use answer::{ExchangeAnswer, Said};
@@ -48,6 +51,7 @@ pub use recall::{RecallEntry, RecallOperation, ShortAnswer};
 pub use request::{ExchangeRequest, Operation, SubjectText};
 pub use rules::RulesOperation;
 pub use status::{Enforcement, EngineEntry, ExchangeEntry, HeldBack, MISSING_NAMED_MAX};
+pub use velocity::{KeptKey, KeyText, VelocityEntry, WindowEntry, WindowState};
 
 use crate::codec::{self, Truncated};
 use crate::codes::{AuthMethod, FlagReason, RequestedBy, Wish, codes};
@@ -104,6 +108,8 @@ codes! {
         ExchangeStatus = 60 "exchange_status",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
+        /// What is counted of one key.
+        VelocityShow = 72 "velocity_show",
     }
 
     /// Why an operation was refused. The number is forever.
@@ -212,6 +218,8 @@ codes! {
         NotKept = 50 "not_kept",
         /// The rule set would change more answers than the configuration allows without a word: say that it is meant.
         AcceptNeeded = 51 "accept_needed",
+        /// No rule of the active set counts by this key.
+        NoSuchKey = 56 "no_such_key",
     }
 
     /// Where a flag stands.

@@ -1,6 +1,7 @@
 //! What is asked of the exchange.
 
 use super::flags::{self, LiftWire};
+use super::velocity::{self, KeyText};
 use super::{
     ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RecallOperation,
     RulesOperation, TermsWire, zero,
@@ -143,6 +144,13 @@ pub enum Operation {
         /// The code.
         code: ReasonCode,
     },
+    /// What is counted of one key, or of a pair.
+    VelocityShow {
+        /// The key.
+        first: KeyText,
+        /// The second half of a pair.
+        second: Option<KeyText>,
+    },
 }
 
 /// An operation's id and what it asks.
@@ -193,6 +201,7 @@ impl Operation {
             Self::ExchangeStatus => OperationKind::ExchangeStatus,
             Self::Recall(operation) => operation.kind(),
             Self::ReasonName { .. } => OperationKind::ReasonName,
+            Self::VelocityShow { .. } => OperationKind::VelocityShow,
         }
     }
 }
@@ -256,6 +265,9 @@ impl ExchangeRequest {
                 Operation::Rules(operation) => operation.write(out),
                 Operation::Recall(operation) => operation.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
+                Operation::VelocityShow { first, second } => {
+                    velocity::write_keys(first, second.as_ref(), out);
+                }
             }
         })
     }
@@ -340,6 +352,10 @@ impl ExchangeRequest {
             | OperationKind::RulesRollback
             | OperationKind::RuleKill
             | OperationKind::RuleRevive => (Operation::Rules(RulesOperation::read(kind, rest)?), &[][..]),
+            OperationKind::VelocityShow => {
+                let (first, second) = velocity::read_keys(rest)?;
+                (Operation::VelocityShow { first, second }, &[][..])
+            }
             OperationKind::ReasonName => {
                 let (code, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
                 (Operation::ReasonName { code: ReasonCode(u16::from_le_bytes(*code)) }, rest)

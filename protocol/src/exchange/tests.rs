@@ -38,6 +38,10 @@ fn open(bytes: &[u8], max: usize) -> &[u8] {
     frame.open().expect("sound").1
 }
 
+fn key(name: &str, value: &str) -> KeyText {
+    KeyText { name: name.to_owned(), value: value.into() }
+}
+
 #[test]
 fn every_operation_round_trips_and_every_cut_is_refused() {
     let lift = Operation::FlagLift {
@@ -130,6 +134,11 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         Operation::Rules(RulesOperation::Revive("card-testing".to_owned())),
         Operation::Rules(RulesOperation::KillAll),
         Operation::Rules(RulesOperation::ReviveAll),
+        Operation::VelocityShow { first: key("card", "tok-1"), second: None },
+        Operation::VelocityShow {
+            first: key("subject", "191212121212"),
+            second: Some(key("merchant", "m1")),
+        },
     ];
     let covered: std::collections::HashSet<_> = operations.iter().map(Operation::kind).collect();
     assert!(OperationKind::ALL.iter().all(|kind| covered.contains(kind)), "an operation is not tested");
@@ -227,6 +236,25 @@ fn every_answer_round_trips() {
         lacks: 10,
         rule_set: Some([6; 16]),
     };
+    let velocity = VelocityEntry {
+        key: "k".repeat(crate::limits::TEXT_BYTES_MAX),
+        value: Pseudonym([1; 16]),
+        second: Some(Pseudonym([2; 16])),
+        kept: Some(KeptKey {
+            first: Timestamp::from_ms(1),
+            newest: Timestamp::from_ms(2),
+            kept_until: Timestamp::from_ms(3),
+            events: 4,
+            panes: 5,
+            bytes: 6,
+        }),
+    };
+    let window = WindowEntry {
+        reading: "r".repeat(crate::limits::TEXT_BYTES_MAX),
+        state: WindowState::Capped,
+        value: 7,
+        full_at: Some(Timestamp::from_ms(8)),
+    };
     for said in [
         Said::Exemption(Box::new(ExemptionEntry {
             id: ExemptionId([7; 16]),
@@ -309,6 +337,10 @@ fn every_answer_round_trips() {
         })),
         Said::Plan(PlannedChange::Replaces),
         Said::Look(look),
+        Said::Velocity(Box::new(velocity.clone())),
+        Said::Velocity(Box::new(VelocityEntry { second: None, kept: None, ..velocity })),
+        Said::Window(Box::new(window.clone())),
+        Said::Window(Box::new(WindowEntry { full_at: None, ..window })),
     ] {
         let answer = ExchangeAnswer {
             id: RequestId([1; 16]),

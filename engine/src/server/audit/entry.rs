@@ -44,7 +44,7 @@ pub enum Event {
 /// Who asked about whom, and what they heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looked {
-    /// The operation: `flag_status`, `flag_report`, `flag_list`.
+    /// The operation: `flag_status`, `flag_report`, `flag_list`, `velocity_show`.
     pub operation: String,
     /// The member of the asker.
     pub member: String,
@@ -54,7 +54,7 @@ pub struct Looked {
     pub role: String,
     /// Who it was, as the certificate says.
     pub actor: String,
-    /// Whom they asked about: a pseudonym, 32 hexadecimal digits. Absent for a list, and for what named nobody.
+    /// Whom or what they asked about: a pseudonym, 32 hexadecimal digits. Absent for a list, and for what named nobody.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<String>,
     /// Whether that person had a flag that acted.
@@ -63,7 +63,7 @@ pub struct Looked {
     /// Whether nobody was ever given that number: who asks walks through numbers.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub honey: bool,
-    /// Flags that were shown.
+    /// Flags, or velocity keys, that were shown.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shown: Option<u64>,
     /// Why they were refused, if they were.
