@@ -3,6 +3,10 @@
 //! Everything comes in as an argument: the state, the rule set, the time. Nothing here waits, reads a clock, touches
 //! a file or keeps anything but what [`State`] is for.
 
+mod stage;
+
+pub use stage::{Stage, StageObserver, Unobserved};
+
 use crate::decision::{self, Floor};
 use crate::exchanged;
 use crate::facts::{Facts, Gathering, Wanted};
@@ -52,50 +56,6 @@ impl Scratch {
     }
 }
 
-/// The stages of a screening, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Bytes to a validated request with pseudonyms.
-    Parse,
-    /// Id, clock, required fields.
-    Admit,
-    /// Flags and velocity.
-    Gather,
-    /// Rules.
-    Evaluate,
-    /// Hits, score and floor to a decision.
-    Decide,
-}
-
-impl Stage {
-    /// Every stage, in order.
-    pub const ALL: [Self; 5] = [Self::Parse, Self::Admit, Self::Gather, Self::Evaluate, Self::Decide];
-
-    /// The name in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Parse => "parse",
-            Self::Admit => "admit",
-            Self::Gather => "gather",
-            Self::Evaluate => "evaluate",
-            Self::Decide => "decide",
-        }
-    }
-}
-
-/// Hears when a stage has ended. The server times with it; tests ignore it.
-pub trait StageObserver {
-    /// A stage has ended.
-    fn ended(&mut self, stage: Stage);
-}
-
-/// An observer that hears nothing.
-pub struct Unobserved;
-
-impl StageObserver for Unobserved {
-    fn ended(&mut self, _: Stage) {}
-}
-
 /// How long ago the request's bytes were read: the shell's clock, as seen from here.
 pub trait Stopwatch {
     /// Microseconds since then.
@@ -131,6 +91,19 @@ pub fn screen(
     scratch: &mut Scratch,
     observer: &mut impl StageObserver,
 ) -> AuthorisationResponse {
+    let parsed = Request::parse(message, &state.keyring, asked.moment.today, state.now(asked.moment));
+    screen_parsed((message, parsed.as_ref()), asked, state, rules, scratch, observer)
+}
+
+/// The same for a message that was read before: where many are at hand, reading them needs no order.
+pub(crate) fn screen_parsed(
+    (message, parsed): (&[u8], Result<&Request<'_>, &NotScreened>),
+    asked: Asked<'_>,
+    state: &State,
+    rules: Option<&ActiveRules>,
+    scratch: &mut Scratch,
+    observer: &mut impl StageObserver,
+) -> AuthorisationResponse {
     scratch.folding.hits.clear();
     scratch.readings.clear();
     let staleness_ms = state.staleness_ms(asked.moment);
@@ -147,9 +120,9 @@ pub fn screen(
     };
 
     let id = message.first_chunk().map_or(RequestId::UNREADABLE, |id| RequestId(*id));
-    let request = match Request::parse(message, &state.keyring, asked.moment.today, state.now(asked.moment)) {
+    let request = match parsed {
         Ok(request) => request,
-        Err(not_screened) => return unanswered(id, not_screened),
+        Err(not_screened) => return unanswered(id, *not_screened),
     };
     if let Some(person) = request.subject() {
         state.is_honey(person);
@@ -159,14 +132,14 @@ pub fn screen(
     observer.ended(Stage::Parse);
 
     let now = state.seeing(asked.moment, request.event_time());
-    match admit(&request, asked, now, state) {
+    match admit(request, asked, now, state) {
         Ok(None) => {}
         Ok(Some(repeated)) => return repeated,
         Err(not_screened) => return unanswered(id, not_screened),
     }
     let admitted = Admitted { id, caller: asked.caller, state };
     let Some(rules) = rules else { return unanswered(id, Why::NoRules.into()) };
-    if let Err(not_screened) = check(&request, now, staleness_ms, state) {
+    if let Err(not_screened) = check(request, now, staleness_ms, state) {
         return unanswered(id, not_screened);
     }
     observer.ended(Stage::Admit);
@@ -180,7 +153,7 @@ pub fn screen(
     };
     scratch.readings.resize(wanted.plan.readings(), Reading::Absent);
     let facts = Facts::gather(
-        &request,
+        request,
         &state.stores,
         &wanted,
         &state.keyring,
@@ -193,7 +166,7 @@ pub fn screen(
     rules.set.evaluate(&facts, now, &mut scratch.folding.hits);
     observer.ended(Stage::Evaluate);
 
-    let of_this_payment = authentication_is_of_this_payment(&request, asked.caller, state);
+    let of_this_payment = authentication_is_of_this_payment(request, asked.caller, state);
     let floor = Floor::of(&facts, now, state.policy.verify_unavailable, of_this_payment);
     let Folded { decided, natural, mut degraded } =
         fold(&facts, rules, floor, now, state, &mut scratch.folding);

@@ -176,9 +176,10 @@ impl ColumnMap {
                 Source::Column(column) if at(*column).is_empty() => {}
                 Source::Column(column) if is_time(*field) => {
                     let time = time(at(*column)).ok_or_else(|| failed(*column, EXPECTED_TIME.to_owned()))?;
-                    request
-                        .set(field.name(), &time.ms().to_string())
-                        .map_err(|error| failed(*column, error.to_string()))?;
+                    match field {
+                        Field::EventTime => request.event_time = Some(time),
+                        _ => request.auth_time = Some(time),
+                    }
                 }
                 Source::Column(column) => {
                     let set = request.set(field.name(), at(*column));

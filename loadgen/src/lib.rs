@@ -18,6 +18,7 @@ pub mod names;
 pub mod open_loop;
 pub mod people;
 mod random;
+pub mod record;
 pub mod report;
 pub mod rows;
 pub mod schedule;

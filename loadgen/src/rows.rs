@@ -35,12 +35,9 @@ enum Problem {
 
 /// Reads requests off a file, one per row, and counts the bytes that it has taken from the disk.
 pub struct Rows {
-    reader: csv::Reader<Box<dyn Read>>,
-    header: csv::StringRecord,
-    map: ColumnMap,
-    row: csv::StringRecord,
-    clock: RowClock,
-    run: [u8; 8],
+    reader: csv::Reader<Box<dyn Read + Send>>,
+    maker: Arc<RowMaker>,
+    raw: RawRow,
     number: u64,
     /// Bytes read of the file.
     pub bytes_read: Arc<AtomicU64>,
@@ -48,6 +45,29 @@ pub struct Rows {
     pub bytes: u64,
     /// The first row that is no request.
     pub failed: Option<RowError>,
+}
+
+/// One row as it stands in the file, before it is a request.
+#[derive(Default)]
+pub struct RawRow {
+    record: csv::StringRecord,
+    line: u64,
+    number: u64,
+}
+
+impl RawRow {
+    /// Its number, from 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// Makes requests of rows: whoever has a row needs nothing else of the file.
+pub struct RowMaker {
+    header: csv::StringRecord,
+    map: ColumnMap,
+    clock: RowClock,
+    run: [u8; 8],
 }
 
 /// Counts what passes through.
@@ -67,7 +87,7 @@ impl<R: Read> Read for Counted<R> {
 /// A file that is read from its beginning, and how far that has come.
 pub struct Opened {
     /// What is in it.
-    pub unpacked: Box<dyn Read>,
+    pub unpacked: Box<dyn Read + Send>,
     /// Bytes of the file as it lies there.
     pub bytes: u64,
     /// Bytes of it that were read.
@@ -84,7 +104,7 @@ pub fn open_packed(file: &Path) -> std::io::Result<Opened> {
 }
 
 /// Unpacks what a file's name says is packed: `.zst` and `.gz`.
-pub fn unpacked(file: &Path, packed: impl Read + 'static) -> std::io::Result<Box<dyn Read>> {
+pub fn unpacked(file: &Path, packed: impl Read + Send + 'static) -> std::io::Result<Box<dyn Read + Send>> {
     Ok(match file.extension().and_then(|extension| extension.to_str()) {
         Some("zst") => Box::new(zstd::Decoder::new(packed)?),
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(packed))),
@@ -134,42 +154,63 @@ impl Rows {
             }
             RowClock::Now => run = crate::fresh_run(),
         }
-        let row = csv::StringRecord::new();
-        Ok(Self { reader, header, map: parsed, row, clock, run, number: 0, bytes_read, bytes, failed: None })
+        let maker = Arc::new(RowMaker { header, map: parsed, clock, run });
+        Ok(Self { reader, maker, raw: RawRow::default(), number: 0, bytes_read, bytes, failed: None })
     }
 
     /// Whether the map names a column that says what was fraud.
     pub fn has_label(&self) -> bool {
-        self.map.has_label()
+        self.maker.map.has_label()
     }
 
-    /// The next row as a request, and whether it was fraud where the file says so.
-    pub fn next_labelled(&mut self) -> Result<Option<(AuthorisationRequest, Option<bool>)>, RowError> {
-        let line = self.reader.position().line();
-        match self.read()? {
-            None => Ok(None),
-            Some(request) => Ok(Some((request, self.map.label(&self.row, line, &self.header)?))),
-        }
+    /// Rows read so far.
+    pub fn rows_read(&self) -> u64 {
+        self.number
+    }
+
+    /// What makes requests of this file's rows.
+    pub fn maker(&self) -> Arc<RowMaker> {
+        self.maker.clone()
+    }
+
+    /// Reads the next row without looking into it; `false` at the end.
+    pub fn read_raw(&mut self, raw: &mut RawRow) -> Result<bool, RowError> {
+        raw.line = self.reader.position().line();
+        let read = self.reader.read_record(&mut raw.record);
+        let read = read.map_err(|error| RowError::of_line(raw.line, error.to_string()))?;
+        self.number += u64::from(read);
+        raw.number = self.number;
+        Ok(read)
     }
 
     fn read(&mut self) -> Result<Option<AuthorisationRequest>, RowError> {
-        let line = self.reader.position().line();
-        let read = self.reader.read_record(&mut self.row);
-        if !read.map_err(|error| RowError::of_line(line, error.to_string()))? {
-            return Ok(None);
-        }
-        self.number += 1;
-        let mut request = self.map.request(&self.row, line, &self.header)?;
+        let mut raw = std::mem::take(&mut self.raw);
+        let read = self.read_raw(&mut raw);
+        self.raw = raw;
+        if read? { self.maker.request(&self.raw).map(Some) } else { Ok(None) }
+    }
+}
+
+impl RowMaker {
+    /// The request of a row.
+    pub fn request(&self, raw: &RawRow) -> Result<AuthorisationRequest, RowError> {
+        let mut request = self.map.request(&raw.record, raw.line, &self.header)?;
         if !self.map.has(Field::RequestId) {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&self.run);
-            id[8..].copy_from_slice(&self.number.to_be_bytes());
+            id[8..].copy_from_slice(&raw.number.to_be_bytes());
             request.request_id = RequestId(id);
         }
         if self.clock == RowClock::Now || !self.map.has(Field::EventTime) {
             request.event_time = None;
         }
-        Ok(Some(request))
+        Ok(request)
+    }
+
+    /// The request of a row, and whether it was fraud where the file says so.
+    pub fn labelled(&self, raw: &RawRow) -> Result<(AuthorisationRequest, Option<bool>), RowError> {
+        let request = self.request(raw)?;
+        Ok((request, self.map.label(&raw.record, raw.line, &self.header)?))
     }
 }
 

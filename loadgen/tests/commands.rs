@@ -78,6 +78,42 @@ fn a_run_answers_everything_and_writes_its_page_and_its_log() {
 }
 
 #[test]
+fn a_run_is_recorded_in_the_order_of_sending_or_not_at_all() {
+    let (stage, folder) = (Stage::new(Behaviour::Echo), tempfile::tempdir().expect("a folder"));
+    let dir = folder.path().join("recorded");
+    let record = [
+        "run",
+        "--rate",
+        "2000",
+        "--seconds",
+        "1",
+        "--clock",
+        "event",
+        "--record",
+        dir.to_str().expect("text"),
+    ];
+    stage.json(&[&record[..], &["--streams", "1"]].concat());
+    let read = |name: &str| -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(dir.join(name)).expect("written");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let (requests, answers) = (read("requests.ndjson"), read("answers.ndjson"));
+    assert_eq!((requests.len(), answers.len()), (2_000, 2_000));
+    for (request, answer) in requests.iter().zip(&answers) {
+        assert_eq!(request["request_id"], answer["request_id"]);
+        assert_eq!(answer["outcome"], "approve");
+    }
+    let time = |request: &serde_json::Value| -> i64 {
+        request["event_time"].as_str().and_then(|ms| ms.parse().ok()).expect("ms")
+    };
+    assert!(requests.windows(2).all(|two| time(&two[0]) <= time(&two[1])));
+    let output = stage.command(&record).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("--record wants --clock event, --connections 1 and --streams 1"), "{said}");
+}
+
+#[test]
 fn a_search_ends_with_a_rate_that_was_tried() {
     let stage = Stage::new(Behaviour::Echo);
     let search = ["find-max", "--from", "500", "--to", "2000", "--seconds", "1", "--budget-us", "5000000"];

@@ -41,50 +41,53 @@ pub(crate) trait AsText: Sized {
     const EXPECTED: &'static str;
     /// Reads it.
     fn from_text(text: &str) -> Option<Self>;
+    /// Writes it, so that it reads back.
+    fn to_text(&self) -> String;
 }
 
-/// Implements [`AsText`] by an expression.
+/// Implements [`AsText`] by two expressions.
 macro_rules! as_text {
-    ($($ty:ty: $expected:literal, $parse:expr;)+) => {$(
+    ($($ty:ty: $expected:literal, $parse:expr, $write:expr;)+) => {$(
         impl AsText for $ty {
             const EXPECTED: &'static str = $expected;
             fn from_text(text: &str) -> Option<Self> { $parse(text) }
+            fn to_text(&self) -> String { $write(self) }
         }
     )+};
 }
 as_text! {
-    crate::codes::Channel: "web, app, pos, atm, moto, branch, call_centre, api or unknown", Self::parse;
-    crate::codes::EntryMode: "manual, magstripe, chip, contactless, ecommerce, credential_on_file, qr_code, fallback or unknown", Self::parse;
-    crate::codes::Initiation: "customer, merchant or recurring", Self::parse;
-    crate::codes::SubjectKind: "se_person, se_organisation or foreign", Self::parse;
-    crate::codes::NameMatch: "match, close, no or unknown", Self::parse;
-    crate::codes::CardTokenKind: "vault or network", Self::parse;
-    crate::codes::Funding: "credit, debit, prepaid, charge, deferred_debit or unknown", Self::parse;
-    crate::codes::Wallet: "none, apple_pay, google_pay, samsung_pay, click_to_pay, other or unknown", Self::parse;
-    crate::codes::Avs: "match, partial, no_match, unavailable, not_checked or unknown", Self::parse;
-    crate::codes::Cvv: "match, no_match, not_given, unavailable or unknown", Self::parse;
-    crate::codes::AuthMethod: "bankid, freja, three_d_secure, otp_sms, otp_app, passkey, card_reader, biometric, password, card_pin, in_person or other", Self::parse;
-    crate::codes::AuthResult: "passed, failed, abandoned, attempted, unavailable or unknown", Self::parse;
-    crate::codes::TransStatus: "Y, N, U, A, C, D, R or I", Self::parse;
-    crate::codes::ScaExemption: "none, low_value, risk_analysis, trusted_beneficiary, recurring, secure_corporate, merchant_initiated or one_leg", Self::parse;
-    crate::codes::RemoteAccess: "no, yes or unknown", Self::parse;
-    crate::codes::DeliveryType: "home, parcel_locker, pickup_point, store, digital, none or unknown", Self::parse;
-    Kind: "a kind such as card_payment, invoice, transfer or instant", Self::parse;
-    Stage: "pre_authentication or authorisation", Self::parse;
-    Currency: "a three-letter code of ISO 4217, such as SEK", Self::parse;
-    Country: "a two-letter code of ISO 3166, such as SE", Self::parse;
-    Mcc: "four digits", |text: &str| number(text).and_then(Self::from_wire);
-    Eci: "a number from 0 to 99", |text: &str| number(text).and_then(Self::from_wire);
-    CardBin: "six to eight digits", Self::parse;
-    RequestId: "32 hexadecimal digits", Self::parse;
-    PanDigest: "32 hexadecimal digits", |text: &str| RequestId::parse(text).map(|id| Self(id.0));
-    IpAddr: "an IPv4 or IPv6 address", |text: &str| text.parse().ok();
-    bool: "true or false", |text: &str| text.parse().ok();
-    i64: "a whole number", number;
-    u32: "a whole number from 0 to 4294967295", number;
-    Timestamp: "a time such as 2026-11-22T16:48:00Z, or milliseconds since 1970", Timestamp::parse;
-    String: "a text", |text: &str| Some(text.to_owned());
-    crate::personal::Personal: "a text", |text: &str| Some(text.into());
+    crate::codes::Channel: "web, app, pos, atm, moto, branch, call_centre, api or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::EntryMode: "manual, magstripe, chip, contactless, ecommerce, credential_on_file, qr_code, fallback or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::Initiation: "customer, merchant or recurring", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::SubjectKind: "se_person, se_organisation or foreign", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::NameMatch: "match, close, no or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::CardTokenKind: "vault or network", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::Funding: "credit, debit, prepaid, charge, deferred_debit or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::Wallet: "none, apple_pay, google_pay, samsung_pay, click_to_pay, other or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::Avs: "match, partial, no_match, unavailable, not_checked or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::Cvv: "match, no_match, not_given, unavailable or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::AuthMethod: "bankid, freja, three_d_secure, otp_sms, otp_app, passkey, card_reader, biometric, password, card_pin, in_person or other", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::AuthResult: "passed, failed, abandoned, attempted, unavailable or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::TransStatus: "Y, N, U, A, C, D, R or I", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::ScaExemption: "none, low_value, risk_analysis, trusted_beneficiary, recurring, secure_corporate, merchant_initiated or one_leg", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::RemoteAccess: "no, yes or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    crate::codes::DeliveryType: "home, parcel_locker, pickup_point, store, digital, none or unknown", Self::parse, |it: &Self| it.name().to_owned();
+    Kind: "a kind such as card_payment, invoice, transfer or instant", Self::parse, |it: &Self| it.name().to_owned();
+    Stage: "pre_authentication or authorisation", Self::parse, |it: &Self| it.name().to_owned();
+    Currency: "a three-letter code of ISO 4217, such as SEK", Self::parse, Self::to_string;
+    Country: "a two-letter code of ISO 3166, such as SE", Self::parse, Self::to_string;
+    Mcc: "four digits", |text: &str| number(text).and_then(Self::from_wire), |it: &Self| format!("{:04}", it.wire());
+    Eci: "a number from 0 to 99", |text: &str| number(text).and_then(Self::from_wire), |it: &Self| it.wire().to_string();
+    CardBin: "six to eight digits", Self::parse, Self::to_string;
+    RequestId: "32 hexadecimal digits", Self::parse, Self::to_string;
+    PanDigest: "32 hexadecimal digits", |text: &str| RequestId::parse(text).map(|id| Self(id.0)), |it: &Self| RequestId(it.0).to_string();
+    IpAddr: "an IPv4 or IPv6 address", |text: &str| text.parse().ok(), Self::to_string;
+    bool: "true or false", |text: &str| text.parse().ok(), Self::to_string;
+    i64: "a whole number", number, Self::to_string;
+    u32: "a whole number from 0 to 4294967295", number, Self::to_string;
+    Timestamp: "a time such as 2026-11-22T16:48:00Z, or milliseconds since 1970", Timestamp::parse, |it: &Self| it.ms().to_string();
+    String: "a text", |text: &str| Some(text.to_owned()), Self::clone;
+    crate::personal::Personal: "a text", |text: &str| Some(text.into()), |it: &Self| it.expose().to_owned();
 }
 
 /// Reads a whole number; a plus sign, which `FromStr` lets pass, is a slip in an amount or a code.
@@ -136,6 +139,27 @@ macro_rules! set_field {
                     Field::Reserved => return Err(SetError::Value { field, expected: "nothing: it is reserved" }),
                 }
                 Ok(())
+            }
+
+            /// Every field that is present, by its name, as a text that [`set`](Self::set) reads. Personal values are among
+            /// them: it is for the client's own files.
+            pub fn texts_by_name(&self) -> Vec<(&'static str, String)> {
+                let mut all = vec![
+                    (Field::RequestId.name(), self.request_id.to_text()),
+                    (Field::Kind.name(), self.kind.to_text()),
+                    (Field::Stage.name(), self.stage.to_text()),
+                ];
+                all.extend(self.event_time.map(|time| (Field::EventTime.name(), time.to_text())));
+                for (field, number) in
+                    [(Field::DeadlineUs, self.deadline_us), (Field::MaxStalenessMs, self.max_staleness_ms)]
+                {
+                    if number != 0 {
+                        all.push((field.name(), number.to_text()));
+                    }
+                }
+                $(all.extend(self.$t.as_ref().map(|value| (Field::$tv.name(), value.to_text())));)*
+                $(all.extend(self.$s.as_ref().map(|value| (Field::$sv.name(), value.to_text())));)*
+                all
             }
         }
     };

@@ -247,7 +247,7 @@ fn invoice() -> AuthorisationRequest {
 }
 
 /// A request in which every field is present.
-fn everything() -> AuthorisationRequest {
+pub(crate) fn everything() -> AuthorisationRequest {
     let mut request =
         AuthorisationRequest::new(id(0x20), Kind::CardPayment, Timestamp::from_ms(1_522_540_831_000));
     request.max_staleness_ms = 500;

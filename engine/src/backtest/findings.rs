@@ -1,6 +1,6 @@
 //! What a rule set found in recorded requests, rule by rule and in all.
 
-use super::Recorded;
+use super::{Recorded, Screened};
 use crate::rules::{Mode, RuleSet};
 use sparr_protocol::codes::{Outcome, Review};
 use sparr_protocol::response::{Decided, NotScreened};
@@ -17,10 +17,56 @@ pub struct Money {
 }
 
 impl Money {
-    fn add(&mut self, recorded: Recorded) {
+    pub(super) fn add(&mut self, recorded: Recorded) {
         self.requests += 1;
         self.amount_minor = self.amount_minor.saturating_add(recorded.amount_minor);
     }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.amount_minor = self.amount_minor.saturating_add(other.amount_minor);
+    }
+}
+
+/// Lower bounds of the amounts that are counted together, minor units: 1, 2 and 5 of each power of ten, from one unit of a
+/// currency with two decimals to ten million.
+pub const AMOUNT_BOUNDS: [i64; 23] = [
+    0,
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    100_000_000,
+    200_000_000,
+    500_000_000,
+    1_000_000_000,
+];
+
+/// Requests by their amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Fraud that was stopped.
+    pub fraud_stopped: u64,
+    /// Fraud that was not.
+    pub fraud_missed: u64,
+    /// Good customers who were stopped.
+    pub good_stopped: u64,
+    /// Everything else.
+    pub other: u64,
 }
 
 /// What one rule found.
@@ -85,6 +131,8 @@ pub struct Findings {
     pub reviews: BTreeMap<&'static str, u64>,
     /// Requests without a decision, by reason.
     pub not_screened: BTreeMap<&'static str, u64>,
+    /// Requests by their amount, by place in [`AMOUNT_BOUNDS`].
+    pub amounts: [Amounts; AMOUNT_BOUNDS.len()],
     /// Each rule that was evaluated, in the set's order.
     pub rules: Vec<RuleFindings>,
     /// Place in `rules` of each of the set's rules that is evaluated.
@@ -95,7 +143,7 @@ const DAY_MS: i64 = 86_400_000;
 
 impl Findings {
     /// Nothing yet.
-    pub(super) fn of(set: &RuleSet) -> Self {
+    pub fn of(set: &RuleSet) -> Self {
         let mut rules = Vec::new();
         let mut places = Vec::new();
         for rule in set.rules() {
@@ -128,31 +176,35 @@ impl Findings {
             outcomes: Outcome::ALL.iter().map(|outcome| (outcome.name(), 0)).collect(),
             reviews: BTreeMap::new(),
             not_screened: BTreeMap::new(),
+            amounts: [Amounts::default(); AMOUNT_BOUNDS.len()],
             rules,
             places,
         }
     }
 
-    pub(super) fn add(
-        &mut self,
-        answer: &Result<Decided, NotScreened>,
-        enforced: &[usize],
-        shadow: &[usize],
-        recorded: Recorded,
-    ) {
+    /// Counts what came of one request.
+    pub fn add(&mut self, recorded: Recorded, screened: Screened<'_>) {
         self.rows += 1;
         match recorded.fraud {
             Some(true) => self.fraud.add(recorded),
             Some(false) => self.good.add(recorded),
             None => {}
         }
-        match answer {
+        match &screened.response.answer {
             Ok(decided) => self.decided(decided, recorded),
             Err(not_screened) => *self.not_screened.entry(not_screened.why.name()).or_default() += 1,
         }
-        let hits =
-            || enforced.iter().chain(shadow).filter_map(|rule| self.places.get(*rule).copied().flatten());
-        let places: Vec<usize> = hits().collect();
+        let stopped = is_stopped(&screened.response.answer);
+        let amounts = &mut self.amounts[bucket(recorded.amount_minor)];
+        match (recorded.fraud, stopped) {
+            (Some(true), true) => amounts.fraud_stopped += 1,
+            (Some(true), false) => amounts.fraud_missed += 1,
+            (Some(false), true) => amounts.good_stopped += 1,
+            (Some(false), false) | (None, _) => amounts.other += 1,
+        }
+        let hits = screened.hits.iter();
+        let places: Vec<usize> =
+            hits.filter_map(|rule| self.places.get(usize::from(*rule)).copied().flatten()).collect();
         for place in &places {
             let rule = &mut self.rules[*place];
             rule.hits += 1;
@@ -170,11 +222,11 @@ impl Findings {
     }
 
     fn decided(&mut self, decided: &Decided, recorded: Recorded) {
-        *self.outcomes.entry(decided.outcome.name()).or_default() += 1;
+        count(&mut self.outcomes, decided.outcome.name(), 1);
         if decided.review != Review::NoReview {
-            *self.reviews.entry(decided.review.name()).or_default() += 1;
+            count(&mut self.reviews, decided.review.name(), 1);
         }
-        let stopped = decided.outcome != Outcome::Approve || decided.review == Review::Hold;
+        let stopped = stops(decided);
         match recorded.fraud {
             Some(true) if stopped => self.stopped.add(recorded),
             Some(false) if stopped => self.blocked_wrongly.add(recorded),
@@ -184,72 +236,59 @@ impl Findings {
             self.declined_wrongly.add(recorded);
         }
     }
-}
 
-/// How two rule sets differ over the same requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Requests by what the old set and the new set say, where they differ.
-    pub changed: BTreeMap<(String, String), u64>,
-    /// Numbers of the first requests of each kind of change, from 1.
-    pub examples: BTreeMap<(String, String), Vec<u64>>,
-    /// Good customers whom only the new set declines.
-    pub newly_declined_good: Money,
-    /// Fraud that only the new set stops.
-    pub newly_stopped_fraud: Money,
-    /// Fraud that only the old set stops.
-    pub no_longer_stopped_fraud: Money,
-}
-
-/// Examples that are kept of each kind of change.
-const EXAMPLES_MAX: usize = 5;
-
-impl Changes {
-    /// Compares two answers to the request with this number.
-    pub fn add(
-        &mut self,
-        number: u64,
-        old: &Result<Decided, NotScreened>,
-        new: &Result<Decided, NotScreened>,
-        recorded: Recorded,
-    ) {
-        let (was, is) = (said(old), said(new));
-        if was == is {
-            return;
+    /// Adds what the same rules found in other requests of the file. The order of merging changes nothing.
+    pub fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.fraud.merge(other.fraud);
+        self.good.merge(other.good);
+        self.stopped.merge(other.stopped);
+        self.blocked_wrongly.merge(other.blocked_wrongly);
+        self.declined_wrongly.merge(other.declined_wrongly);
+        for (ours, theirs) in [
+            (&mut self.outcomes, &other.outcomes),
+            (&mut self.reviews, &other.reviews),
+            (&mut self.not_screened, &other.not_screened),
+        ] {
+            theirs.iter().for_each(|(name, n)| count(ours, name, *n));
         }
-        let outcome =
-            |answer: &Result<Decided, NotScreened>| answer.as_ref().ok().map(|decided| decided.outcome);
-        let stops = |answer: &Result<Decided, NotScreened>| {
-            answer
-                .as_ref()
-                .is_ok_and(|decided| decided.outcome != Outcome::Approve || decided.review == Review::Hold)
-        };
-        let declines = outcome(new) == Some(Outcome::Decline) && outcome(old) != Some(Outcome::Decline);
-        match (recorded.fraud, stops(old), stops(new)) {
-            (Some(true), false, true) => self.newly_stopped_fraud.add(recorded),
-            (Some(true), true, false) => self.no_longer_stopped_fraud.add(recorded),
-            (Some(false), _, _) if declines => self.newly_declined_good.add(recorded),
-            (Some(_) | None, _, _) => {}
+        for (ours, theirs) in self.amounts.iter_mut().zip(&other.amounts) {
+            ours.fraud_stopped += theirs.fraud_stopped;
+            ours.fraud_missed += theirs.fraud_missed;
+            ours.good_stopped += theirs.good_stopped;
+            ours.other += theirs.other;
         }
-        let key = (was, is);
-        let examples = self.examples.entry(key.clone()).or_default();
-        if examples.len() < EXAMPLES_MAX {
-            examples.push(number);
-        }
-        *self.changed.entry(key).or_default() += 1;
-    }
-
-    /// Requests whose decision differs.
-    pub fn total(&self) -> u64 {
-        self.changed.values().sum()
+        self.rules.iter_mut().zip(&other.rules).for_each(|(ours, theirs)| ours.merge(theirs));
     }
 }
 
-/// An answer in a word or two.
-fn said(answer: &Result<Decided, NotScreened>) -> String {
-    match answer {
-        Ok(decided) if decided.review == Review::NoReview => decided.outcome.name().to_owned(),
-        Ok(decided) => format!("{} + {}", decided.outcome.name(), decided.review.name()),
-        Err(not_screened) => format!("not screened ({})", not_screened.why.name()),
+impl RuleFindings {
+    fn merge(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.caught.merge(other.caught);
+        self.wrongly.merge(other.wrongly);
+        self.alone += other.alone;
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.last = self.last.max(other.last);
+        self.with.iter_mut().zip(&other.with).for_each(|(ours, theirs)| *ours += theirs);
+        other.by_day.iter().for_each(|(day, hits)| *self.by_day.entry(*day).or_default() += hits);
     }
+}
+
+fn count(counts: &mut BTreeMap<&'static str, u64>, name: &'static str, n: u64) {
+    *counts.entry(name).or_default() += n;
+}
+
+fn bucket(amount_minor: i64) -> usize {
+    AMOUNT_BOUNDS.partition_point(|bound| *bound <= amount_minor).saturating_sub(1)
+}
+
+/// Whether a decision keeps a payment from simply going on.
+fn stops(decided: &Decided) -> bool {
+    decided.outcome != Outcome::Approve || decided.review == Review::Hold
+}
+
+/// The same of an answer: what was not screened stops nothing by itself.
+pub(super) fn is_stopped(answer: &Result<Decided, NotScreened>) -> bool {
+    answer.as_ref().is_ok_and(stops)
 }

@@ -94,7 +94,7 @@ fn read<T>(
     row: impl Fn(&Fields) -> Result<T, String>,
 ) -> Result<Told<T>, CannotRun> {
     let in_file = |error: &dyn std::fmt::Display| CannotRun(format!("{}: {error}", file.display()));
-    let opened: Box<dyn Read> = if file == Path::new("-") {
+    let opened: Box<dyn Read + Send> = if file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
         Box::new(File::open(file).map_err(|error| in_file(&error))?)

@@ -83,6 +83,7 @@ impl<'a> Request<'a> {
             email: view.email().and_then(contact::email),
             domain: view.domain().and_then(contact::domain),
             known: Some(known),
+            ahead: None,
         })
     }
 

@@ -113,7 +113,12 @@ pub struct Request<'a> {
     domain: Option<Canonical>,
     /// The pseudonyms of a recorded request, whose values are gone.
     known: Option<&'a Known>,
+    /// Keys that were made ahead, where somebody had the time.
+    ahead: Option<Box<KeysAhead>>,
 }
+
+/// Pseudonyms by place in [`KeyName::ALL`]: not made yet, absent, or there.
+type KeysAhead = [Option<Option<Pseudonym>>; KeyName::ALL.len()];
 
 impl<'a> Request<'a> {
     /// Reads a message; `today` decides the century of 10-digit numbers and the payer's age, and `received` is when
@@ -155,7 +160,15 @@ impl<'a> Request<'a> {
             email: view.email().and_then(contact::email),
             domain: view.domain().and_then(contact::domain),
             known: None,
+            ahead: None,
         })
+    }
+
+    /// Makes the pseudonyms of these keys now, so that nobody waits for them later.
+    pub(crate) fn make_keys(&mut self, names: impl Iterator<Item = KeyName>, keyring: &Keyring) {
+        let mut keys = KeysAhead::default();
+        names.for_each(|name| keys[name as usize] = Some(self.key(name, keyring)));
+        self.ahead = Some(Box::new(keys));
     }
 
     /// The checked fields.
@@ -211,6 +224,9 @@ impl<'a> Request<'a> {
 
     /// The pseudonym of one of the request's keys, if the request carries it.
     pub fn key(&self, name: KeyName, keyring: &Keyring) -> Option<Pseudonym> {
+        if let Some(key) = self.ahead.as_ref().and_then(|keys| keys[name as usize]) {
+            return key;
+        }
         let of = |kind: ValueKind, text: &str| keyring.current(kind, text.as_bytes());
         let view = &self.view;
         // Of a recorded request the values are gone.

@@ -225,7 +225,9 @@ impl Record {
     pub(super) fn read(&self, at: Timestamp, span_ms: i64, kinds: KindSet, asked: Asked) -> Reading {
         let after = at.saturating_add_ms(-span_ms);
         let inside = |time: Timestamp| after < time && time <= at;
-        let events = || self.events.iter().filter(|event| inside(event.time) && kinds.contains(event.kind));
+        // Newest first: a short window of a key with many events ends soon.
+        let newer = || self.events.iter().rev().take_while(|event| after < event.time);
+        let events = || newer().filter(|event| event.time <= at && kinds.contains(event.kind));
         let overlaps = |pane: &&Pane| pane.last > after && pane.first <= at && kinds.intersects(pane.kinds);
         let panes = || self.panes.iter().filter(overlaps);
         let total = match asked {

@@ -7,14 +7,14 @@ use sparr_protocol::testing::test_data;
 use std::fs;
 use std::path::Path;
 
-fn backtest(arguments: &[&str]) -> Value {
+pub(crate) fn backtest(arguments: &[&str]) -> Value {
     let output = sparr().arg("backtest").args(arguments).arg("--json").output().expect("it runs");
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "", "no progress bar in a pipe");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn shown(path: &Path) -> &str {
+pub(crate) fn shown(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
@@ -124,8 +124,51 @@ fn rules_are_counted_by_hand_and_a_change_is_told_before_anybody_meets_it() {
     );
     assert_eq!(changes["newly_declined_good"], json!({ "requests": 2, "amount_minor": 1_600 }));
     assert_eq!(changes["newly_stopped_fraud"]["requests"], 0);
+    // Money stopped, money blocked wrongly, before and after: 6 and 8 of the fraud, 5, 7 and 9 of the good.
+    for (key, expected) in [("stopped", (2, 1_400)), ("blocked_wrongly", (3, 2_100))] {
+        let money = json!({ "requests": expected.0, "amount_minor": expected.1 });
+        assert_eq!((&found[key], &changes[format!("{key}_before")]), (&money, &money), "{key}");
+    }
+    assert_eq!(changes["outcomes_before"], json!({ "approve": 4, "challenge": 6, "decline": 0 }));
+    // The four of `large` are hit by `busy` too, and all on one day.
+    assert_eq!((rule(0, "overlap"), rule(1, "overlap")), (json!({ "large": 4 }), json!({ "busy": 4 })));
+    assert_eq!((rule(1, "last_hit"), rule(2, "overlap")), ("2026-03-01T10:10:00.000Z".into(), json!({})));
+    assert_eq!(rule(1, "hits_by_day"), json!([{ "day": "2026-03-01", "hits": 4 }]));
+    // From 5 to 10 kronor: 6 and 8 stopped, 5, 7 and 9 blocked wrongly.
+    let range = found["amounts"].as_array().expect("ranges").iter().find(|range| range["from_minor"] == 500);
+    assert_eq!(
+        range,
+        Some(
+            &json!({ "from_minor": 500, "fraud_stopped": 2, "fraud_missed": 0, "good_stopped": 3, "other": 0 })
+        )
+    );
     let page = fs::read_to_string(page).expect("written");
-    assert!(page.contains("<svg") && !page.contains("http") && !page.contains("<script"));
+    for plot in ["Old against new", "Precision and recall by rule", "Hits by day", "Requests by amount"] {
+        assert!(page.contains(&format!("role=\"img\" aria-label=\"{plot}\"")), "{plot}");
+    }
+    for said in [
+        "<td>challenge → decline</td><td>4</td><td>7, 8, 9, 10</td>",
+        "<td>good customers newly declined</td><td>2</td><td>16.00</td>",
+        "<td>fraud stopped</td><td>2</td><td>14.00</td>",
+        "<td>good customers challenged, declined or held</td><td>3</td><td>21.00</td>",
+        "<td class=\"half\">67 %</td>",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert!(!page.contains("http") && !page.contains("<script") && !page.contains("<a "));
+    let arguments =
+        ["backtest", "--rules", &new, "--against", &old, "--data", shown(&data), "--map", shown(&map)];
+    let words = text(&sparr().args(arguments).output().expect("it runs").stdout);
+    for said in [
+        "challenge → decline: 4, such as row 7, 8, 9, 10",
+        "good customers newly declined",
+        "good customers challenged, declined or held",
+        "fraud stopped",
+        "Overlap, % of hits",
+        "100.0",
+    ] {
+        assert!(words.contains(said), "{said}: {words}");
+    }
     let again = backtest(&["--rules", &new, "--data", shown(&data), "--map", shown(&map)]);
     assert_eq!((&again["rules"], &again["changes"]), (&found["rules"], &Value::Null));
 }

@@ -2,20 +2,20 @@
 
 mod live;
 mod page;
+mod plots;
 mod source;
 mod table;
 mod then;
+mod threads;
 
 use super::connect::ConnectArgs;
 use super::{CannotRun, Ended, Outcome};
-use crate::backtest::{Backtest, Changes, Recorded};
+use crate::backtest::{Changes, Findings};
 use crate::rules::{self, RuleSet};
 use crate::server::{clock, sources};
 use clap::Args;
-use crossbeam::channel::{Receiver, Sender, bounded};
 use indicatif::{ProgressBar, ProgressStyle};
 use source::Source;
-use sparr_protocol::limits::FRAME_HEADER_BYTES;
 use sparr_protocol::time::Timestamp;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -54,9 +54,15 @@ pub(crate) struct BacktestArgs {
     /// Use what was known then: no later request, result or label. A day ends at its midnight in Stockholm
     #[arg(long, value_name = "DATE", value_parser = super::exchange::until, requires = "labels")]
     as_of: Option<Timestamp>,
+    /// Threads that read, screen and count; what is found does not depend on it [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
     /// Keys that are kept at most
     #[arg(long, value_name = "N", default_value_t = 4_000_000)]
     velocity_keys_max: usize,
+    /// Write the answer to each request, one JSON object a line, as `sparr screen --json` prints it
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     /// Write a page with plots
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -64,7 +70,7 @@ pub(crate) struct BacktestArgs {
     #[arg(long)]
     json: bool,
     /// Ask a running engine what its rule files, if they were loaded now, would have changed in the last hour
-    #[arg(long, conflicts_with_all = ["rules", "against", "data", "map", "html", "labels", "results"])]
+    #[arg(long, conflicts_with_all = ["rules", "against", "data", "map", "html", "labels", "results", "threads", "answers"])]
     live: bool,
     #[command(flatten)]
     connect: ConnectArgs,
@@ -72,10 +78,10 @@ pub(crate) struct BacktestArgs {
 
 /// What the page and the tables show.
 pub(super) struct Run<'a> {
-    /// The candidate.
-    pub(super) new: &'a Backtest,
-    /// What it is compared with, and how they differ.
-    pub(super) against: Option<(&'a Backtest, &'a Changes)>,
+    /// What the candidate found.
+    pub(super) new: &'a Findings,
+    /// What the rules that it is compared with found, and how they differ.
+    pub(super) against: Option<(&'a Findings, &'a Changes)>,
     /// The file.
     pub(super) data: &'a Path,
     /// Whether the file says what was fraud.
@@ -87,20 +93,8 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Rows a second.
     pub(super) fn rows_per_s(&self) -> f64 {
-        self.new.findings().rows as f64 / self.took.as_secs_f64().max(1e-9)
+        self.new.rows as f64 / self.took.as_secs_f64().max(1e-9)
     }
-}
-
-/// Requests that pass between the threads at once.
-const BATCH: usize = 1_024;
-/// Batches that wait between them: enough that neither waits long, little enough memory.
-const BATCHES_WAITING: usize = 16;
-
-/// Encoded requests: their bytes, where each ends, and what is known of them.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    rows: Vec<(usize, Recorded)>,
 }
 
 /// Runs the rules over the file.
@@ -111,28 +105,33 @@ pub(crate) fn run(args: &BacktestArgs) -> Outcome {
     let new = load(rules)?;
     let old = args.against.as_deref().map(load).transpose()?;
     let then = Then::read(args.labels.as_deref(), args.results.as_deref(), args.as_of)?;
-    let mut rows = Source::open(data, args.map.as_deref())?;
+    let rows = Source::open(data, args.map.as_deref())?;
     let labelled = rows.has_label() || then.has_labels();
     let bar = progress_bar(rows.bytes);
     let started = clock::instant();
-    let (send, receive) = bounded(BATCHES_WAITING);
-    let keys_max = args.velocity_keys_max;
-    // One thread reads and encodes, one screens: the order of the rows is the order of the screening, so the same file
-    // and rules always find the same.
-    let (screened, read) = std::thread::scope(|scope| {
-        let screening = scope.spawn(|| screen_all(new, old, keys_max, &then, &receive));
-        let read = read_all(&mut rows, &then, send, &bar);
-        (screening.join(), read)
+    let threads = args.threads.map_or_else(threads::default_threads, usize::from);
+    let answers = args.answers.as_deref().map(|file| {
+        let made = std::fs::File::create(file).map(std::io::BufWriter::new);
+        made.map_err(|error| CannotRun(format!("{}: {error}", file.display())))
     });
+    let how = threads::How {
+        velocity_keys_max: args.velocity_keys_max,
+        then: &then,
+        threads,
+        answers: answers.transpose()?,
+        bar: &bar,
+    };
+    let found = threads::run(rows, (new, old), how);
     bar.finish_and_clear();
-    let Ok((new, old, changes)) = screened else { return Err(CannotRun("screening stopped".to_owned())) };
-    read.map_err(|problem| CannotRun(format!("{}: {problem}", data.display())))?;
+    let found = found.map_err(|problem| CannotRun(format!("{}: {problem}", data.display())))?;
     let took = clock::instant().duration_since(started);
-    let against = old.as_ref().map(|old| (old, &changes));
-    let run = Run { new: &new, against, data, labelled, took };
+    let against = found.old.as_ref().map(|(old, changes)| (old, changes));
+    let run = Run { new: &found.new, against, data, labelled, took };
     if args.json {
         println!("{}", table::json(&run));
     } else {
+        let (seconds, per_s) = (took.as_secs_f64(), run.rows_per_s());
+        println!("{} rows in {seconds:.1} s, {per_s:.0} per second, {threads} threads", run.new.rows);
         print!("{}", table::text(&run));
     }
     if let Some(file) = &args.html {
@@ -151,63 +150,6 @@ fn load(dir: &Path) -> Result<RuleSet, CannotRun> {
         let said: Vec<String> = errors.map(|diagnostic| diagnostic.render_plain(&sources)).collect();
         CannotRun(format!("{} does not load:\n{}", dir.display(), said.join("\n")))
     })
-}
-
-fn read_all(rows: &mut Source, then: &Then, send: Sender<Batch>, bar: &ProgressBar) -> Result<(), String> {
-    let mut batch = Batch::default();
-    let (mut number, started) = (0u64, clock::instant());
-    while let Some((request, fraud)) = rows.next()? {
-        number += 1;
-        let Some(time) = request.event_time else {
-            return Err("a request without a time cannot be tested: the map needs event_time".to_owned());
-        };
-        if !then.had_come(time) {
-            continue;
-        }
-        let fraud = then.fraud(&request, fraud);
-        request.encode(&mut batch.bytes).map_err(|error| format!("row {number}: {error}"))?;
-        let amount_minor = request.amount_minor.unwrap_or_default();
-        batch.rows.push((batch.bytes.len(), Recorded { time, amount_minor, fraud }));
-        if batch.rows.len() == BATCH {
-            bar.set_position(rows.bytes_read());
-            let seconds = clock::instant().duration_since(started).as_secs_f64();
-            bar.set_message(format!("{number} rows, {:.0} per second", number as f64 / seconds.max(1e-9)));
-            if send.send(std::mem::take(&mut batch)).is_err() {
-                return Err("screening stopped".to_owned());
-            }
-        }
-    }
-    send.send(batch).map_err(|_| "screening stopped".to_owned())
-}
-
-fn screen_all(
-    new: RuleSet,
-    old: Option<RuleSet>,
-    velocity_keys_max: usize,
-    then: &Then,
-    receive: &Receiver<Batch>,
-) -> (Backtest, Option<Backtest>, Changes) {
-    let mut new = Backtest::new(new, velocity_keys_max);
-    let mut old = old.map(|set| Backtest::new(set, velocity_keys_max));
-    new.will_be_declined(then.declined.clone());
-    if let Some(old) = &mut old {
-        old.will_be_declined(then.declined.clone());
-    }
-    let mut changes = Changes::default();
-    let mut number = 0;
-    while let Ok(batch) = receive.recv() {
-        let mut start = 0;
-        for (end, recorded) in &batch.rows {
-            number += 1;
-            let message = &batch.bytes[start + FRAME_HEADER_BYTES..*end];
-            start = *end;
-            let answer = new.screen(message, *recorded).answer;
-            if let Some(old) = &mut old {
-                changes.add(number, &old.screen(message, *recorded).answer, &answer, *recorded);
-            }
-        }
-    }
-    (new, old, changes)
 }
 
 /// A day and a time, without the milliseconds.

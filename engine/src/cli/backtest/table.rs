@@ -1,23 +1,17 @@
 //! A backtest as tables and as JSON.
 
 use super::{Run, when};
-use crate::backtest::{Findings, Money, RuleFindings};
+use crate::backtest::{AMOUNT_BOUNDS, Changes, Findings, Money, RuleFindings};
 use crate::rules::Mode;
 use serde_json::{Map, Value, json};
+use sparr_protocol::time::Timestamp;
 use std::fmt::Write as _;
 
 /// For people.
 pub(super) fn text(run: &Run<'_>) -> String {
     let mut out = String::new();
-    let findings = run.new.findings();
+    let findings = run.new;
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        out,
-        "{} rows in {:.1} s, {:.0} per second",
-        findings.rows,
-        run.took.as_secs_f64(),
-        run.rows_per_s()
-    );
     if !run.labelled {
         let _ = writeln!(out, "The map names no label: what was fraud is not known.");
     }
@@ -25,17 +19,31 @@ pub(super) fn text(run: &Run<'_>) -> String {
     rules(&mut out, run);
     if run.labelled {
         let _ = writeln!(out, "\nMoney");
-        for (what, money) in [
-            ("fraud in the file", findings.fraud),
-            ("fraud stopped", findings.stopped),
-            ("good customers challenged, declined or held", findings.blocked_wrongly),
-            ("good customers declined", findings.declined_wrongly),
-        ] {
+        for (what, money) in money(findings) {
             let _ = writeln!(out, "  {what:<46}{:>9}{:>18}", money.requests, major(money));
         }
     }
     changes(&mut out, run);
     out
+}
+
+/// What the rules mean in money.
+pub(super) fn money(findings: &Findings) -> [(&'static str, Money); 4] {
+    [
+        ("fraud in the file", findings.fraud),
+        ("fraud stopped", findings.stopped),
+        ("good customers challenged, declined or held", findings.blocked_wrongly),
+        ("good customers declined", findings.declined_wrongly),
+    ]
+}
+
+/// What the change of rules means in money.
+pub(super) fn change_money(changes: &Changes) -> [(&'static str, Money); 3] {
+    [
+        ("good customers newly declined", changes.newly_declined_good),
+        ("fraud newly stopped", changes.newly_stopped_fraud),
+        ("fraud no longer stopped", changes.no_longer_stopped_fraud),
+    ]
 }
 
 fn outcomes(out: &mut String, findings: &Findings) {
@@ -56,7 +64,7 @@ fn outcomes(out: &mut String, findings: &Findings) {
 }
 
 fn rules(out: &mut String, run: &Run<'_>) {
-    let findings = run.new.findings();
+    let findings = run.new;
     let width = findings.rules.iter().map(|rule| rule.id.len() + 2).max().unwrap_or(0).max(6);
     let _ = writeln!(
         out,
@@ -97,39 +105,44 @@ fn rules(out: &mut String, run: &Run<'_>) {
     if !idle.is_empty() {
         let _ = writeln!(out, "{} rules hit nothing: {}", idle.len(), idle.join(", "));
     }
-    let overlaps = overlaps(findings);
-    if !overlaps.is_empty() {
-        let _ = writeln!(out, "\nRules that mostly hit the same");
-        for (rule, other, share) in overlaps {
-            let _ = writeln!(out, "  {:.0} % of {rule} is hit by {other} too", share * 100.0);
+    overlap(out, findings);
+}
+
+/// Rules of which the overlap is shown: those that hit most. All of them stand in the JSON and on the page.
+const OVERLAP_SHOWN: usize = 12;
+
+/// Of each rule's hits, the share that each other rule hits too.
+fn overlap(out: &mut String, findings: &Findings) {
+    let mut hit: Vec<(usize, &RuleFindings)> =
+        findings.rules.iter().enumerate().filter(|(_, rule)| rule.hits > 0).collect();
+    if hit.len() < 2 {
+        return;
+    }
+    hit.sort_by_key(|(place, rule)| (std::cmp::Reverse(rule.hits), *place));
+    hit.truncate(OVERLAP_SHOWN);
+    let width = hit.iter().map(|(_, rule)| rule.id.len() + 6).max().unwrap_or(0);
+    let _ = write!(out, "\n{:<width$}", "Overlap, % of hits");
+    for number in 1..=hit.len() {
+        let _ = write!(out, "{number:>6}");
+    }
+    out.push('\n');
+    for (number, (place, rule)) in (1..).zip(&hit) {
+        let _ = write!(out, "{:<width$}", format!("  {number:>2} {}", rule.id));
+        for (other, _) in &hit {
+            let share = rule.with[*other] as f64 / rule.hits as f64 * 100.0;
+            let _ = match (other == place, rule.with[*other]) {
+                (true, _) => write!(out, "{:>6}", "–"),
+                (false, 0) => write!(out, "{:>6}", "."),
+                (false, _) => write!(out, "{share:>6.1}"),
+            };
         }
+        out.push('\n');
     }
 }
 
-/// Pairs of which more than half of the first's hits are the other's too.
-fn overlaps(findings: &Findings) -> Vec<(&str, &str, f64)> {
-    let rules = &findings.rules;
-    let pair = |rule: &RuleFindings, other: usize| rule.with[other] as f64 / rule.hits.max(1) as f64;
-    let mut all: Vec<(&str, &str, f64)> = rules
-        .iter()
-        .enumerate()
-        .flat_map(|(at, rule)| {
-            (0..rules.len())
-                .filter(move |other| *other != at)
-                .map(move |other| (rule.id.as_str(), rules[other].id.as_str(), pair(rule, other)))
-        })
-        .filter(|(_, _, share)| *share > 0.5)
-        .collect();
-    all.sort_by(|one, other| other.2.total_cmp(&one.2).then_with(|| one.0.cmp(other.0)));
-    all.truncate(OVERLAPS_SHOWN);
-    all
-}
-
-const OVERLAPS_SHOWN: usize = 10;
-
 fn changes(out: &mut String, run: &Run<'_>) {
     let Some((_, changes)) = run.against else { return };
-    let rows = run.new.findings().rows.max(1) as f64;
+    let rows = run.new.rows.max(1) as f64;
     let _ = writeln!(
         out,
         "\nAgainst the other rules: {} decisions differ ({:.3} %)",
@@ -147,11 +160,7 @@ fn changes(out: &mut String, run: &Run<'_>) {
         let _ = writeln!(out, "  {was} → {is}: {n}, such as row {}", examples.join(", "));
     }
     if run.labelled {
-        for (what, money) in [
-            ("good customers newly declined", changes.newly_declined_good),
-            ("fraud newly stopped", changes.newly_stopped_fraud),
-            ("fraud no longer stopped", changes.no_longer_stopped_fraud),
-        ] {
+        for (what, money) in change_money(changes) {
             let _ = writeln!(out, "  {what:<46}{:>9}{:>18}", money.requests, major(money));
         }
     }
@@ -170,14 +179,27 @@ pub(super) const fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// For scripts.
+/// A day by its number since 1970.
+fn day_text(day: i64) -> String {
+    Timestamp::from_ms(day * DAY_MS).to_string().chars().take(10).collect()
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// For scripts. All of it but `rows_per_s` depends on rows and rules alone.
 pub(super) fn json(run: &Run<'_>) -> Value {
-    let findings = run.new.findings();
+    let findings = run.new;
     let counts = |counts: &std::collections::BTreeMap<&'static str, u64>| -> Value {
         counts.iter().map(|(name, n)| ((*name).to_owned(), Value::from(*n))).collect::<Map<_, _>>().into()
     };
     let money = |money: Money| json!({ "requests": money.requests, "amount_minor": money.amount_minor });
+    let overlap = |rule: &RuleFindings| -> Value {
+        let others = findings.rules.iter().zip(&rule.with);
+        let others = others.filter(|(other, n)| **n > 0 && other.id != rule.id);
+        others.map(|(other, n)| (other.id.clone(), Value::from(*n))).collect::<Map<_, _>>().into()
+    };
     let rule = |rule: &RuleFindings| {
+        let by_day = rule.by_day.iter().map(|(day, hits)| json!({ "day": day_text(*day), "hits": hits }));
         json!({
             "id": rule.id, "mode": mode(rule.mode), "hits": rule.hits,
             "true_positives": rule.caught.requests, "false_positives": rule.wrongly.requests,
@@ -185,8 +207,15 @@ pub(super) fn json(run: &Run<'_>) -> Value {
             "amount_caught_minor": rule.caught.amount_minor, "alone": rule.alone,
             "first_hit": rule.first.map(|time| time.to_string()),
             "last_hit": rule.last.map(|time| time.to_string()),
+            "overlap": overlap(rule), "hits_by_day": by_day.collect::<Vec<_>>(),
         })
     };
+    let amounts = AMOUNT_BOUNDS.iter().zip(&findings.amounts).map(|(from, it)| {
+        json!({
+            "from_minor": from, "fraud_stopped": it.fraud_stopped, "fraud_missed": it.fraud_missed,
+            "good_stopped": it.good_stopped, "other": it.other,
+        })
+    });
     let mut object = json!({
         "rows": findings.rows, "rows_per_s": run.rows_per_s(),
         "rules": findings.rules.iter().map(rule).collect::<Vec<_>>(),
@@ -194,15 +223,17 @@ pub(super) fn json(run: &Run<'_>) -> Value {
         "not_screened": counts(&findings.not_screened), "fraud": money(findings.fraud),
         "stopped": money(findings.stopped), "blocked_wrongly": money(findings.blocked_wrongly),
         "declined_wrongly": money(findings.declined_wrongly),
+        "amounts": amounts.collect::<Vec<_>>(),
     });
-    if let Some((_, changes)) = run.against {
+    if let Some((old, changes)) = run.against {
         let changed: Vec<Value> = changes
             .changed
             .iter()
             .map(|(key, n)| json!({ "was": key.0, "is": key.1, "rows": n, "examples": changes.examples.get(key) }))
             .collect();
         object["changes"] = json!({
-            "total": changes.total(), "changed": changed,
+            "total": changes.total(), "changed": changed, "outcomes_before": counts(&old.outcomes),
+            "stopped_before": money(old.stopped), "blocked_wrongly_before": money(old.blocked_wrongly),
             "newly_declined_good": money(changes.newly_declined_good),
             "newly_stopped_fraud": money(changes.newly_stopped_fraud),
             "no_longer_stopped_fraud": money(changes.no_longer_stopped_fraud),

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &FindMaxArgs) -> Outcome {
         let schedule = Schedule::constant(rate, args.seconds);
         let run = sparr_loadgen::fresh_run();
         let frames = Rc::new(seeded(&schedule, args.seed, 400_000, run, args.spread.deadline_us)?);
-        let load = send(&config, &args.spread, &schedule, &frames, Clock::Now, run)?;
+        let load = send(&config, &args.spread, &schedule, &frames, (Clock::Now, run), false)?;
         let measured = Measured::of(&load.run, 0..load.run.intended_ns.len());
         let decided = load.tally.decisions() as f64 / schedule.requests() as f64;
         // The windows' median, so that one pause of a shared machine does not decide the search; and everything was

@@ -102,6 +102,11 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
+    /// Whether requests arrive in the order in which they are sent.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.connections == 1 && self.streams == 1
+    }
+
     /// For one run.
     pub(crate) fn settings(&self, stamp: Stamp, run: [u8; 8]) -> Settings {
         Settings {

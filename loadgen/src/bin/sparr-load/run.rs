@@ -12,6 +12,7 @@ use sparr_loadgen::measure::Measured;
 use sparr_loadgen::names::ReasonNames;
 use sparr_loadgen::open_loop::{self, NEVER, Run};
 use sparr_loadgen::people::Population;
+use sparr_loadgen::record::Record;
 use sparr_loadgen::report::Report;
 use sparr_loadgen::rows::{RowClock, Rows};
 use sparr_loadgen::schedule::Schedule;
@@ -96,6 +97,10 @@ struct Shared {
     /// Write a page with plots
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write what is sent and what comes back into a folder, in the order of sending, for `sparr backtest`; wants --clock
+    /// event, one stream of one connection, and no more requests than are prepared
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// Write the latencies of each second as an HdrHistogram log
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
@@ -110,9 +115,35 @@ pub(crate) fn run(args: &RunArgs) -> Outcome {
     }
     let schedule = Schedule::stepped(&rates, args.seconds);
     let run = sparr_loadgen::fresh_run();
-    let frames = seeded(&schedule, args.seed, args.people, run, args.shared.spread.deadline_us)?;
+    let mut record = recording(&args.shared, args.clock)?;
+    if record.is_some() && schedule.requests() > PREPARED_MAX {
+        return Err(CannotRun(format!("--record takes {PREPARED_MAX} requests at most")));
+    }
+    let stream = Stream::new(plan(&schedule, args.seed, args.people, run));
+    let frames = prepare(stream, args.shared.spread.deadline_us, &mut record)?;
     let title = format!("sparr-load run, seed {}", args.seed);
-    go(&args.shared, &schedule, frames, args.clock, run, &title)
+    go(&args.shared, &schedule, frames, (args.clock, run), &title, record)
+}
+
+/// The record that was asked for. Only an engine on the requests' own clock that got them in one order can be run again.
+fn recording(shared: &Shared, clock: Clock) -> Result<Option<Record>, CannotRun> {
+    let Some(dir) = &shared.record else { return Ok(None) };
+    if clock != Clock::Event || !shared.spread.keeps_order() {
+        return Err(CannotRun("--record wants --clock event, --connections 1 and --streams 1".to_owned()));
+    }
+    Ok(Some(Record::begin(dir)?))
+}
+
+/// Encodes requests, and notes them where they are recorded.
+fn prepare(
+    planned: impl Iterator<Item = Planned>,
+    deadline_us: u32,
+    record: &mut Option<Record>,
+) -> Result<Frames, CannotRun> {
+    let noted = planned.inspect(|planned| record.iter_mut().for_each(|record| record.sends(planned)));
+    let frames = Frames::prepare(noted, deadline_us)?;
+    record.iter_mut().try_for_each(Record::sent)?;
+    Ok(frames)
 }
 
 /// The seeded stream of a schedule.
@@ -123,15 +154,18 @@ pub(crate) fn seeded(
     run: [u8; 8],
     deadline_us: u32,
 ) -> Result<Frames, CannotRun> {
-    let plan = Plan {
+    Ok(Frames::prepare(Stream::new(plan(schedule, seed, people, run)), deadline_us)?)
+}
+
+fn plan(schedule: &Schedule, seed: u64, people: u64, run: [u8; 8]) -> Plan {
+    Plan {
         seed,
         population: Population { people, merchants: 20_000, flags: 0 },
         midnight: SOME_MIDNIGHT,
         requests: schedule.requests().min(PREPARED_MAX),
         listed: 0,
         run,
-    };
-    Ok(Frames::prepare(Stream::new(plan), deadline_us)?)
+    }
 }
 
 /// Sends the rows of a file.
@@ -146,7 +180,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> Outcome {
         request.request_id = numbered(run, number);
         Planned { request, truth: Truth::default() }
     });
-    let frames = Frames::prepare(planned, args.shared.spread.deadline_us)?;
+    let mut record = recording(&args.shared, args.clock)?;
+    let frames = prepare(planned, args.shared.spread.deadline_us, &mut record)?;
     if let Some(error) = rows.failed {
         return Err(CannotRun(format!("{}: {error}; nothing was sent", args.input.display())));
     }
@@ -155,7 +190,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Outcome {
     }
     let schedule = Schedule::of_requests(args.rate, frames.len() as u64);
     let title = format!("sparr-load replay of {}", args.input.display());
-    go(&args.shared, &schedule, frames, args.clock, run, &title)
+    go(&args.shared, &schedule, frames, (args.clock, run), &title, record)
 }
 
 /// What one run brought.
@@ -165,16 +200,18 @@ pub(crate) struct Load {
     pub(crate) fallbacks: BTreeMap<&'static str, u64>,
     pub(crate) server_cpu_ns: Option<u64>,
     pub(crate) stolen_percent: Option<f64>,
+    /// Each answer with the number of its request, where they are kept.
+    answers: Vec<(u64, AuthorisationResponse)>,
 }
 
-/// Sends a schedule.
+/// Sends a schedule, and keeps the answers where somebody wants them.
 pub(crate) fn send(
     config: &ClientConfig,
     spread: &Spread,
     schedule: &Schedule,
     frames: &Rc<Frames>,
-    clock: Clock,
-    run: [u8; 8],
+    (clock, run): (Clock, [u8; 8]),
+    keeps_answers: bool,
 ) -> Result<Load, CannotRun> {
     if let Some(core) = spread.pin
         && !machine::pin(None, core)
@@ -184,7 +221,12 @@ pub(crate) fn send(
     let bar = progress_bar(schedule.requests());
     let (tally, shown) = (Rc::new(RefCell::new(Tally::default())), bar.clone());
     let counted = tally.clone();
-    let take = move |_: u64, response: &AuthorisationResponse| {
+    let answers = Rc::new(RefCell::new(Vec::new()));
+    let kept = answers.clone();
+    let take = move |number: u64, response: &AuthorisationResponse| {
+        if keeps_answers {
+            kept.borrow_mut().push((number, *response));
+        }
         let tally = &mut *counted.borrow_mut();
         tally.add(response, Duration::ZERO);
         if tally.answers.is_multiple_of(8_192) {
@@ -209,20 +251,21 @@ pub(crate) fn send(
         let fallback = config.fail_policy.for_kind(frames.summary(number as u64).kind);
         *fallbacks.entry(fallback.name()).or_insert(0) += 1;
     }
-    Ok(Load { run: sent, tally: tally.take(), fallbacks, server_cpu_ns, stolen_percent })
+    let answers = answers.take();
+    Ok(Load { run: sent, tally: tally.take(), fallbacks, server_cpu_ns, stolen_percent, answers })
 }
 
 fn go(
     shared: &Shared,
     schedule: &Schedule,
     frames: Frames,
-    clock: Clock,
-    run: [u8; 8],
+    sent_as: (Clock, [u8; 8]),
     title: &str,
+    record: Option<Record>,
 ) -> Outcome {
     let config = shared.connect.config()?;
     let frames = Rc::new(frames);
-    let load = send(&config, &shared.spread, schedule, &frames, clock, run)?;
+    let load = send(&config, &shared.spread, schedule, &frames, sent_as, record.is_some())?;
     let names = runtime()?.block_on(async {
         if load.tally.reasons.is_empty() {
             return Ok(Names::new());
@@ -232,6 +275,9 @@ fn go(
         client.close().await;
         Ok::<Names, CannotRun>(names)
     })?;
+    if let Some(record) = &record {
+        record.answered(load.run.intended_ns.len(), &load.answers, &names)?;
+    }
     let measured = Measured::of(&load.run, 0..load.run.intended_ns.len());
     let open = OpenLoop {
         measured: &measured,
