@@ -273,6 +273,11 @@ impl Metrics {
         self.records.fetch_add(records as u64, Ordering::Relaxed);
     }
 
+    /// How long durable commits took, once there was one, and how many records they had.
+    pub fn commits(&self) -> (Option<Histogram<u64>>, u64) {
+        (lock(&self.commits).clone(), self.records.load(Ordering::Relaxed))
+    }
+
     /// Notes that a snapshot was written, or could not be.
     pub fn snapshot_written(&self, succeeded: bool) {
         let counter = if succeeded { &self.snapshots } else { &self.snapshot_failures };

@@ -1,7 +1,8 @@
-//! The admin port: probes, metrics, reload, and a plain page. Loopback by default, apart from the data plane. It knows
+//! The admin port: probes, metrics, reload, the dashboard, and a plain page. Loopback by default, apart from the data plane. It knows
 //! nobody, so whatever needs a person is asked for over the data plane, with a certificate.
 
 use super::clock;
+use super::dashboard::{self, Dashboard};
 use super::recorder::Recalls;
 use super::reload::{Cause, Reloader};
 use crate::metrics::{self, JournalState, Metrics};
@@ -27,6 +28,12 @@ pub(super) struct Admin {
     pub reloader: Arc<Reloader>,
     /// Requests that would be answered otherwise now.
     pub recalls: Arc<Recalls>,
+    /// What 99 decisions in 100 should not take longer than, µs.
+    pub budget_us: u64,
+    /// What the dashboard remembers.
+    pub dashboard: Dashboard,
+    /// Says when the engine stops.
+    pub stop: watch::Receiver<bool>,
     registry: Registry,
 }
 
@@ -37,9 +44,10 @@ impl Admin {
         metrics: Arc<Metrics>,
         reloader: Arc<Reloader>,
         recalls: Arc<Recalls>,
+        (budget_us, stop): (u64, watch::Receiver<bool>),
     ) -> Self {
         let registry = metrics::registry(metrics.clone(), state.clone(), clock::moment);
-        Self { state, metrics, reloader, recalls, registry }
+        Self { state, metrics, reloader, recalls, budget_us, dashboard: Dashboard::default(), stop, registry }
     }
 }
 
@@ -52,20 +60,23 @@ pub(super) fn start(
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<JoinHandle<()>> {
     listener.set_nonblocking(true)?;
+    let admin = Arc::new(admin);
     let routes = Router::new()
-        .route("/", get(page))
+        .route("/plain", get(page))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/-/reload", post(reload))
         .route("/api/rules/history", get(history))
-        .with_state(Arc::new(admin));
+        .merge(dashboard::routes())
+        .with_state(admin.clone());
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the admin port has no runtime"),
         };
         runtime.block_on(async move {
+            tokio::spawn(dashboard::watch(admin, stop.clone()));
             let served = async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 axum::serve(listener, routes)
@@ -83,7 +94,7 @@ pub(super) fn start(
 }
 
 /// One line of `/readyz?verbose`.
-fn checks(admin: &Admin) -> [(&'static str, bool); 4] {
+pub(super) fn checks(admin: &Admin) -> [(&'static str, bool); 4] {
     [
         ("state", admin.state.is_ready()),
         ("accepting", !admin.state.is_draining()),

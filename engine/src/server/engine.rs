@@ -224,7 +224,13 @@ impl Engine {
             threads.push(worker.map_err(io_error("worker"))?);
         }
         let (stop_admin, stopped) = watch::channel(false);
-        let admin = Admin::new(state.clone(), metrics.clone(), reloader.clone(), recalls);
+        let admin = Admin::new(
+            state.clone(),
+            metrics.clone(),
+            reloader.clone(),
+            recalls,
+            (config.budget_us, stopped.clone()),
+        );
         threads.push(admin::start(admin_listener, admin, stopped).map_err(io_error("admin port"))?);
         let (stop_velocity, stopped) = bounded(0);
         let velocity =

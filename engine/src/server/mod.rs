@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 mod connection;
 mod credentials;
+mod dashboard;
 mod dev;
 mod engine;
 mod exchange;

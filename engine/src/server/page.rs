@@ -1,4 +1,5 @@
-//! The first page of the admin port: what an operator asks first, as plain HTML that reloads itself.
+//! The plain page of the admin port, for browsers without scripts and for a look from a shell: what an operator asks
+//! first, as HTML that reloads itself.
 
 use super::admin::Admin;
 use crate::metrics::WorkerStats;

@@ -5,6 +5,9 @@ use sparr_protocol::member::MemberKind;
 
 /// Where an engine listens unless told otherwise.
 pub const LISTEN: &str = "127.0.0.1:7443";
+/// Longest time of 99 decisions in 100 that the dashboard judges by, µs.
+pub const BUDGET_US: u64 = 1_000;
+
 /// Where its admin port is unless told otherwise.
 pub const ADMIN: &str = "127.0.0.1:7480";
 /// Where its data lies unless told otherwise.

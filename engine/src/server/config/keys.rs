@@ -1,8 +1,9 @@
 //! The keys of `engine.toml`: names, defaults and meanings, from which the file itself is printed.
 
 use super::defaults::{
-    BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND, LIFT_COOLING_OFF_HOURS,
-    LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS, VELOCITY_SNAPSHOT_SECONDS,
+    BLAST_RADIUS_PER_MILLE_MAX, BUDGET_US, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND,
+    LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
+    VELOCITY_SNAPSHOT_SECONDS,
 };
 use super::link;
 use super::required::REQUIRED;
@@ -132,6 +133,11 @@ const KEYS: &[Key] = &[
         name: "velocity_keys_max",
         value: || VELOCITY_KEYS_MAX.to_string(),
         meaning: "Live velocity keys at most; a key with a few events takes about 400 bytes.",
+    },
+    Key {
+        name: "budget_us",
+        value: || BUDGET_US.to_string(),
+        meaning: "What 99 decisions in 100 should not take longer than, microseconds: the dashboard judges by it.",
     },
     Key {
         name: "velocity_snapshot_seconds",

@@ -8,7 +8,7 @@ mod link;
 mod parse;
 mod required;
 
-pub use defaults::{ADMIN, DATA_DIR, LISTEN, RULES_DIR};
+pub use defaults::{ADMIN, BUDGET_US, DATA_DIR, LISTEN, RULES_DIR};
 pub use exchange::ConfiguredMember;
 pub(crate) use exchange::member_key;
 pub use keys::commented_defaults;
@@ -51,6 +51,7 @@ struct Written {
     request_ids_max: Option<usize>,
     kind: Option<String>,
     lookups_per_day_max: Option<usize>,
+    budget_us: Option<NonZeroU64>,
     velocity_snapshot_seconds: Option<NonZeroU64>,
     recent_requests_max: Option<usize>,
     blast_radius_per_mille_max: Option<u32>,
@@ -191,6 +192,8 @@ pub struct EngineConfig {
     pub lookups_per_day_max: usize,
     /// Requests of the last hour that are kept to be looked at again; 0 for none.
     pub recent_requests_max: usize,
+    /// What 99 decisions in 100 should not take longer than, µs.
+    pub budget_us: u64,
     /// How often velocity is written down.
     pub velocity_snapshot: Duration,
     /// Of a thousand recent requests, so many may be answered otherwise by a new rule set without `--accept`.
@@ -351,6 +354,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 snapshot_records: written.snapshot_records.map_or(SNAPSHOT_RECORDS, NonZeroU64::get),
                 honey_numbers: written.honey_numbers,
                 exchange,
+                budget_us: written.budget_us.map_or(BUDGET_US, NonZeroU64::get),
                 velocity_snapshot: Duration::from_secs(
                     written.velocity_snapshot_seconds.map_or(VELOCITY_SNAPSHOT_SECONDS, NonZeroU64::get),
                 ),
