@@ -12,7 +12,7 @@ use crate::exchanged;
 use crate::facts::{Facts, Gathering, Wanted};
 use crate::ids::{Binding, BodyDigest, CallerNo, Known};
 use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
-use crate::request::{KeyName, Request};
+use crate::request::{KeyName, Noted, Request};
 use crate::rules::Hits;
 use crate::state::{ActiveRules, Moment, State};
 use crate::velocity::Reading;
@@ -33,6 +33,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 pub struct Scratch {
     pub(crate) readings: Vec<Reading>,
     pub(crate) folding: Folding,
+    noted: Option<Noted>,
 }
 
 /// What rules are evaluated and folded in.
@@ -48,6 +49,11 @@ impl Scratch {
     /// What the last screened request read of windows, by place in the plan of its rule set.
     pub fn readings(&self) -> &[Reading] {
         &self.readings
+    }
+
+    /// What was worked out of the last screened request, if it came so far.
+    pub fn noted(&self) -> Option<&Noted> {
+        self.noted.as_ref()
     }
 
     /// The rules that the last screened request hit, for counting.
@@ -106,6 +112,7 @@ pub(crate) fn screen_parsed(
 ) -> AuthorisationResponse {
     scratch.folding.hits.clear();
     scratch.readings.clear();
+    scratch.noted = None;
     let staleness_ms = state.staleness_ms(asked.moment);
     let unanswered = |id: RequestId, not_screened: NotScreened| AuthorisationResponse {
         request_id: id,
@@ -161,6 +168,7 @@ pub(crate) fn screen_parsed(
         Gathering::Observe,
         &mut scratch.readings,
     );
+    scratch.noted = Some(facts.noted());
     observer.ended(Stage::Gather);
 
     rules.set.evaluate(&facts, now, &mut scratch.folding.hits);

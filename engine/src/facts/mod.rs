@@ -8,7 +8,7 @@ pub mod windows;
 
 use crate::flags::{FlagSet, PassPayment, covers};
 use crate::indicators::{Evidence, IndicatorSet};
-use crate::request::{About, KeyName, Keyring, Request};
+use crate::request::{About, KeyName, Keyring, Noted, Request};
 use crate::velocity::spec::{KeyPlan, Mark, Measure, Plan, ReadingIndex};
 use crate::velocity::{Observed, Reading, Velocity};
 use indicators::Looked as IndicatorsLooked;
@@ -206,6 +206,11 @@ impl<'a> Facts<'a> {
     /// The pseudonym of one of the request's keys.
     pub fn key(&self, name: KeyName) -> Option<Pseudonym> {
         self.keys[name as usize].unwrap_or_else(|| self.request.key(name, self.keyring))
+    }
+
+    /// What was worked out of the request, for whoever keeps it.
+    pub fn noted(&self) -> Noted {
+        Noted::of(self.request, &self.keys)
     }
 
     /// Notes what has become known of this request under every key that asks for it.

@@ -2,13 +2,13 @@
 
 use super::money::Rates;
 use super::{Gathering, Stores, Wanted};
-use crate::request::{KeyName, Keyring, Request};
+use crate::request::{KeyName, Keyring, KeysMade, Request};
 use crate::velocity::spec::{KeyPlan, Mark, Plan, TAGS_MAX};
 use crate::velocity::{Event, Marks, Observed, Reading, Velocity};
 use sparr_protocol::ids::{Pseudonym, RequestId};
 
 /// Pseudonyms of a request's keys by place in [`KeyName::ALL`]: not needed yet, absent, or there.
-pub type Keys = [Option<Option<Pseudonym>>; KeyName::ALL.len()];
+pub type Keys = KeysMade;
 
 /// The amount in minor units of the rule set's base currency.
 pub(super) fn amount_base_minor(request: &Request<'_>, rates: &Rates) -> Option<i64> {

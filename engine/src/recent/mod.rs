@@ -16,7 +16,7 @@ pub use touch::{Touch, Touched};
 
 use crate::ids::CallerNo;
 use crate::limits::RECENT_MS_MAX;
-use crate::request::{Keyring, Known, Request, rewritten};
+use crate::request::{Keyring, Known, Noted, Request, rewritten};
 use crate::rules::RuleSet;
 use crate::screen::authentication_is_of_this_payment;
 use crate::state::{Moment, State};
@@ -62,6 +62,8 @@ pub struct Fresh<'a> {
     pub caller: CallerNo,
     /// The answer.
     pub response: AuthorisationResponse,
+    /// What was worked out of it, where it came so far.
+    pub noted: Option<&'a Noted>,
     /// What it read of windows; empty where it was not evaluated.
     pub readings: &'a [Reading],
     /// Places of the rules that hit, enforced and shadow.
@@ -87,7 +89,10 @@ impl Recorded {
     /// Rewrites a request. `None` where it is no request at all.
     pub fn of(fresh: &Fresh<'_>, state: &State) -> Option<Self> {
         let Moment { now, today, .. } = fresh.moment;
-        let request = Request::parse(fresh.message, &state.keyring, today, now).ok()?;
+        let request = match fresh.noted {
+            Some(noted) => Request::noted(fresh.message, noted)?,
+            None => Request::parse(fresh.message, &state.keyring, today, now).ok()?,
+        };
         Some(Self {
             message: rewritten(request.view()).into(),
             known: Known::of(&request, &state.keyring),
@@ -109,6 +114,11 @@ impl Recorded {
             unreachable!("a rewritten request reads back")
         };
         request
+    }
+
+    /// Its id: what a message begins with.
+    fn id(&self) -> RequestId {
+        self.message.first_chunk().map_or(RequestId::UNREADABLE, |id| RequestId(*id))
     }
 
     /// What was answered.
@@ -192,7 +202,7 @@ impl Recent {
     /// Keeps a request. A repeated answer is no new request; a second try of one that was not screened replaces it.
     pub fn add(&self, recorded: Recorded) -> Arc<Recorded> {
         let recorded = Arc::new(recorded);
-        let id = recorded.request().view().request_id();
+        let id = recorded.id();
         let now = recorded.answered_at();
         let kept = &mut *self.kept();
         if let Some(place) = kept.by_id.get(&id).and_then(|number| number.checked_sub(kept.first))
@@ -247,7 +257,7 @@ impl Recent {
 impl Kept {
     fn drop_oldest(&mut self) {
         let Some(oldest) = self.requests.pop_front() else { return };
-        let id = oldest.request().view().request_id();
+        let id = oldest.id();
         // The id may be a later request's by now.
         if self.by_id.get(&id) == Some(&self.first) {
             self.by_id.remove(&id);

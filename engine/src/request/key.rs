@@ -139,6 +139,11 @@ impl Keyring {
         self.current.pseudonym(kind, canonical)
     }
 
+    /// Whether there is another key beside the current one.
+    pub fn is_rotating(&self) -> bool {
+        self.previous.is_some()
+    }
+
     /// The number of the current key.
     pub fn current_id(&self) -> KeyId {
         self.current.id

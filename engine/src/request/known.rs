@@ -1,6 +1,6 @@
 //! What a request is about, in pseudonyms: what is kept of a request when its personal values go.
 
-use super::{About, Keyring, LivePseudonyms, Request, ValueKind, address_bytes};
+use super::{About, KeyName, Keyring, LivePseudonyms, Request, ValueKind, address_bytes};
 use sparr_protocol::contact;
 use sparr_protocol::field::Field;
 use sparr_protocol::ids::Pseudonym;
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
             email: view.email().and_then(contact::email),
             domain: view.domain().and_then(contact::domain),
             known: Some(known),
-            ahead: None,
+            made: None,
         })
     }
 
@@ -99,18 +99,26 @@ impl<'a> Request<'a> {
         }
         let view = &self.view;
         let live = |kind: ValueKind, text: &str| keyring.live(kind, text.as_bytes());
+        let made = |name: KeyName, kind: ValueKind, bytes: &[u8]| {
+            self.made_live(name, keyring).unwrap_or_else(|| keyring.live(kind, bytes))
+        };
+        let keyed = |name: KeyName, kind: ValueKind, text: &str| made(name, kind, text.as_bytes());
         match about {
             About::Subject => self.subject,
             About::PayeeSubject => self.payee_subject,
-            About::Account => view.payer_account().map(|account| live(ValueKind::Account, account)),
-            About::Payee => view.payee_account().map(|account| live(ValueKind::Account, account)),
-            About::Email => self.email().map(|email| live(ValueKind::Email, email)),
+            About::Account => {
+                view.payer_account().map(|account| keyed(KeyName::Account, ValueKind::Account, account))
+            }
+            About::Payee => {
+                view.payee_account().map(|account| keyed(KeyName::Payee, ValueKind::Account, account))
+            }
+            About::Email => self.email().map(|email| keyed(KeyName::Email, ValueKind::Email, email)),
             About::EmailDomain => self.email_domain().map(|domain| live(ValueKind::Domain, domain)),
-            About::Phone => view.phone().map(|phone| live(ValueKind::Phone, phone)),
-            About::Ip => view.ip().map(|ip| keyring.live(ValueKind::Ip, &address_bytes(ip))),
-            About::Domain => self.domain().map(|domain| live(ValueKind::Domain, domain)),
-            About::Device => view.device_id().map(|id| live(ValueKind::Device, id)),
-            About::Card => view.card_token().map(|token| live(ValueKind::CardToken, token)),
+            About::Phone => view.phone().map(|phone| keyed(KeyName::Phone, ValueKind::Phone, phone)),
+            About::Ip => view.ip().map(|ip| made(KeyName::Ip, ValueKind::Ip, &address_bytes(ip))),
+            About::Domain => self.domain().map(|domain| keyed(KeyName::Domain, ValueKind::Domain, domain)),
+            About::Device => view.device_id().map(|id| keyed(KeyName::Device, ValueKind::Device, id)),
+            About::Card => view.card_token().map(|token| keyed(KeyName::Card, ValueKind::CardToken, token)),
             About::Par => view.par().map(|par| live(ValueKind::Par, par)),
             About::PanDigest => view.pan_digest().map(|digest| keyring.live(ValueKind::PanDigest, &digest.0)),
             About::MerchantOrg => self.merchant_org,

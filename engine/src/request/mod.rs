@@ -5,6 +5,7 @@
 mod about;
 mod key;
 mod known;
+mod noted;
 mod prefix;
 mod value;
 
@@ -14,6 +15,7 @@ pub use value::{IndicatorValue, ValueError};
 pub use about::About;
 pub use key::{KeyId, Keyring, LivePseudonyms, NetworkKey, ValueKind};
 pub use known::{Known, rewritten};
+pub use noted::Noted;
 
 use crate::pack::Pack;
 use sparr_protocol::codes::SubjectKind;
@@ -113,12 +115,12 @@ pub struct Request<'a> {
     domain: Option<Canonical>,
     /// The pseudonyms of a recorded request, whose values are gone.
     known: Option<&'a Known>,
-    /// Keys that were made ahead, where somebody had the time.
-    ahead: Option<Box<KeysAhead>>,
+    /// Keys that were made already, where somebody had the time.
+    made: Option<Box<KeysMade>>,
 }
 
 /// Pseudonyms by place in [`KeyName::ALL`]: not made yet, absent, or there.
-type KeysAhead = [Option<Option<Pseudonym>>; KeyName::ALL.len()];
+pub type KeysMade = [Option<Option<Pseudonym>>; KeyName::ALL.len()];
 
 impl<'a> Request<'a> {
     /// Reads a message; `today` decides the century of 10-digit numbers and the payer's age, and `received` is when
@@ -160,15 +162,8 @@ impl<'a> Request<'a> {
             email: view.email().and_then(contact::email),
             domain: view.domain().and_then(contact::domain),
             known: None,
-            ahead: None,
+            made: None,
         })
-    }
-
-    /// Makes the pseudonyms of these keys now, so that nobody waits for them later.
-    pub(crate) fn make_keys(&mut self, names: impl Iterator<Item = KeyName>, keyring: &Keyring) {
-        let mut keys = KeysAhead::default();
-        names.for_each(|name| keys[name as usize] = Some(self.key(name, keyring)));
-        self.ahead = Some(Box::new(keys));
     }
 
     /// The checked fields.
@@ -224,7 +219,7 @@ impl<'a> Request<'a> {
 
     /// The pseudonym of one of the request's keys, if the request carries it.
     pub fn key(&self, name: KeyName, keyring: &Keyring) -> Option<Pseudonym> {
-        if let Some(key) = self.ahead.as_ref().and_then(|keys| keys[name as usize]) {
+        if let Some(key) = self.made(name) {
             return key;
         }
         let of = |kind: ValueKind, text: &str| keyring.current(kind, text.as_bytes());

@@ -231,6 +231,7 @@ impl Desk<'_> {
             moment: batch.moment,
             caller: self.caller,
             response,
+            noted: self.scratch.noted(),
             readings: self.scratch.readings(),
             hits: &self.places,
             reads: self.reads.as_ref(),

@@ -89,7 +89,7 @@ fn the_number_of_threads_changes_no_byte() {
         // Neither file has all the fields, so not every rule can hit; without hits there would be nothing to compare.
         let rules_of = found["rules"].as_array().expect("rules").iter();
         let hit: Vec<&Value> = rules_of.filter(|rule| rule["hits"].as_u64() > Some(0)).collect();
-        assert!(hit.len() >= 3 && hit.iter().any(|rule| rule["id"] == "again"), "{name}: {hit:?}");
+        assert!(hit.len() >= 2 && hit.iter().any(|rule| rule["id"] == "again"), "{name}: {hit:?}");
         assert_eq!(one.2.lines().count() as u64, found["rows"].as_u64().expect("rows"));
         for threads in ["2", "3", "8"] {
             let many = run(folder.path(), &rules, &data, &map, threads);

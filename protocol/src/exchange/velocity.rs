@@ -102,13 +102,6 @@ codec::wire_struct! {
 pub(super) const ENTRY_BYTES_MAX: usize = codec::size::<KeyWire>() + 1 + TEXT_BYTES_MAX;
 const _: () = assert!(codec::size::<WindowWire>() <= codec::size::<KeyWire>());
 
-/// Layouts for `WIRE.md`.
-#[cfg(test)]
-pub(crate) mod layouts {
-    pub(crate) const KEY: &[(&str, usize, usize)] = super::KeyWire::LAYOUT;
-    pub(crate) const WINDOW: &[(&str, usize, usize)] = super::WindowWire::LAYOUT;
-}
-
 /// Keys of one question.
 const KEYS_MAX: usize = 2;
 
@@ -223,4 +216,11 @@ impl WindowEntry {
             full_at: (full_at != i64::MIN).then_some(Timestamp::from_ms(full_at)),
         })
     }
+}
+
+/// Layouts for `WIRE.md`.
+#[cfg(test)]
+pub(crate) mod layouts {
+    pub(crate) const KEY: &[(&str, usize, usize)] = super::KeyWire::LAYOUT;
+    pub(crate) const WINDOW: &[(&str, usize, usize)] = super::WindowWire::LAYOUT;
 }

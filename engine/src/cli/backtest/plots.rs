@@ -83,11 +83,15 @@ pub(super) fn days(page: &mut String, run: &Run<'_>) {
     page.push_str("</svg>\n");
 }
 
+/// A row of the plot of amounts: what it shows, its class, and how many requests of a range it counts.
+type Row = (&'static str, &'static str, fn(&Amounts) -> u64);
+
+fn all(amounts: &Amounts) -> u64 {
+    amounts.fraud_stopped + amounts.fraud_missed + amounts.good_stopped + amounts.other
+}
+
 /// A column for each range of amounts: how many requests, and what became of them, on a scale of their own for each.
 pub(super) fn amounts(page: &mut String, run: &Run<'_>) {
-    let all = |amounts: &Amounts| {
-        amounts.fraud_stopped + amounts.fraud_missed + amounts.good_stopped + amounts.other
-    };
     let amounts = &run.new.amounts;
     let filled = |at: &usize| all(&amounts[*at]) > 0;
     let (Some(first), Some(last)) = ((0..amounts.len()).find(filled), (0..amounts.len()).rfind(filled))
@@ -97,8 +101,8 @@ pub(super) fn amounts(page: &mut String, run: &Run<'_>) {
     };
     let shown = &amounts[first..=last];
     let width = 640.0 / shown.len() as f64;
-    let rows: [(&str, &str, fn(&Amounts) -> u64); 4] = [
-        ("all requests", "all", |it| it.fraud_stopped + it.fraud_missed + it.good_stopped + it.other),
+    let rows: [Row; 4] = [
+        ("all requests", "all", all),
         ("fraud stopped", "precision", |it| it.fraud_stopped),
         ("fraud missed", "recall", |it| it.fraud_missed),
         ("good customers stopped", "wrong", |it| it.good_stopped),

@@ -196,7 +196,8 @@ impl Shared<'_> {
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         let (mut new_answers, mut old_answers) = (Answers::default(), Answers::default());
         while let Some((ticket, mut taken)) = self.take(&mut raw) {
-            (bytes.clear(), ends.clear());
+            bytes.clear();
+            ends.clear();
             if let Some(raw) = &raw {
                 let made = self.make_requests(raw, &mut bytes, &mut ends);
                 // A row that cannot be made comes before one that cannot be read.

@@ -41,6 +41,8 @@ fn atom() -> impl Strategy<Value = String> {
                 "has(mcc)",
                 "challenge_possible",
                 "flag.verify",
+                "first_seen(card, \"2d\") < duration(\"2ms\")",
+                "event_time - first_seen(card, \"2d\") == event_time",
                 "channel == \"web\"",
                 "channel != \"app\"",
                 "channel in [\"web\", \"moto\"]",
@@ -124,7 +126,11 @@ proptest! {
         let mut hits = Hits::default();
         for (fields, count, flagged) in &requests {
             let reading = count.map_or(Reading::Absent, Reading::Exact);
-            let readings = [("card", 600_000, Measure::Count, reading)];
+            let age = count.map_or(Reading::Unknown, |count| Reading::Exact(count.max(0)));
+            let readings = [
+                ("card", 600_000, Measure::Count, reading),
+                ("card", 172_800_000, Measure::FirstSeen, age),
+            ];
             let flag = flagged.then_some(Wish::Verify);
             let stated = Stated { fields, readings: &readings, flag, ..Stated::default() };
             with_facts(&set, &stated, |facts| {

@@ -60,6 +60,9 @@ fn condition() -> impl Strategy<Value = String> {
                 "['a', 'b'].all(at, x, merchant_id.contains(x) || at > mcc)",
                 "event_time >= timestamp('2026-06-15T14:00:00+02:00')",
                 "event_time - auth.time > duration('1.5h')",
+                "first_seen(card, '2d') < duration('1h')",
+                "first_seen(card, '2d').getMinutes() == 2 || first_seen(card, '2d') == duration('48h')",
+                "event_time - first_seen(card, '2d') >= auth.time",
                 "channel == 'web' || channel in ['app', 'moto']",
             ][..],
         )
@@ -77,8 +80,12 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
-/// The fields of a request, each there or not, and the same as constants.
-fn fields() -> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Names)> {
+/// What a rule writes, and what it is called among the constants.
+const FIRST_SEEN: (&str, &str) = ("first_seen(card, '2d')", "age");
+const TWO_DAYS_MS: i64 = 172_800_000;
+
+/// The fields of a request and the age of its card, each there or not, and the same as constants.
+fn fields() -> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Option<i64>, Names)> {
     let choices: [(&str, &[&str]); 8] = [
         ("mcc", &["0", "1", "5"]),
         ("customer_since_days", &["0", "1", "2"]),
@@ -93,7 +100,8 @@ fn fields() -> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Names)>
         prop::option::weighted(0.8, prop::sample::select(values))
             .prop_map(move |value| value.map(|value| (name, value)))
     });
-    each.prop_map(|fields| {
+    let age_ms = prop::sample::select(&[0, 150_000, 3_600_000, TWO_DAYS_MS][..]);
+    (each, prop::option::weighted(0.8, age_ms)).prop_map(|(fields, age_ms)| {
         let fields: Vec<_> = fields.into_iter().flatten().collect();
         let time = |ms: i64| Value::Time(i128::from(ms) * 1_000_000);
         let mut values: Vec<_> = fields
@@ -109,7 +117,9 @@ fn fields() -> impl Strategy<Value = (Vec<(&'static str, &'static str)>, Names)>
             })
             .collect();
         values.push(("event_time".to_owned(), time(NOON.ms())));
-        (fields, Names::new(values, String::new()))
+        let age = age_ms.map(|ms| Value::Length(ms * 1_000_000));
+        values.extend(age.map(|age| (FIRST_SEEN.1.to_owned(), age)));
+        (fields, age_ms, Names::new(values, String::new()))
     })
 }
 
@@ -129,14 +139,16 @@ proptest! {
             return Ok(());
         };
         let mut hits = Hits::default();
-        for (fields, names) in &requests {
-            let stated = Stated { fields, ..Stated::default() };
+        for (fields, age_ms, names) in &requests {
+            let reading = age_ms.map_or(Reading::Unknown, Reading::Exact);
+            let readings = [("card", TWO_DAYS_MS, Measure::FirstSeen, reading)];
+            let stated = Stated { fields, readings: &readings, ..Stated::default() };
             let truth = with_facts(&set, &stated, |facts| {
                 set.evaluate(facts, NOON, &mut hits);
                 set.explain(facts, NOON)[0].truth
             });
             prop_assert_eq!(hits.enforced.len(), usize::from(truth == Truth::True));
-            let constant = evaluate_text(&condition, names, false);
+            let constant = evaluate_text(&condition.replace(FIRST_SEEN.0, FIRST_SEEN.1), names, false);
             let agree = match (&constant, truth) {
                 (Evaluated::Value(Value::Bool(value)), Truth::True | Truth::False) => {
                     *value == (truth == Truth::True)

@@ -15,7 +15,7 @@ use crate::aftermath::{AFTERMATH_MAX, KeptLabel, KeptResult, Told};
 use crate::facts::windows;
 use crate::ids::CallerNo;
 use crate::recent::{Fresh, Reads, Recaller, Recorded, Touch};
-use crate::request::{KeyName, ValueKind};
+use crate::request::{KeyName, Noted, ValueKind};
 use crate::state::{Moment, State};
 use crate::velocity::Reading;
 use crate::velocity::spec::Mark;
@@ -54,6 +54,7 @@ struct Row {
     bytes: usize,
     readings: usize,
     hits: usize,
+    noted: Option<Noted>,
     moment: Moment,
     caller: CallerNo,
     response: AuthorisationResponse,
@@ -72,6 +73,7 @@ impl Batch {
             bytes: self.bytes.len(),
             readings: self.readings.len(),
             hits: self.hits.len(),
+            noted: fresh.noted.copied(),
             moment: fresh.moment,
             caller: fresh.caller,
             response: fresh.response,
@@ -91,6 +93,7 @@ impl Batch {
                 moment: row.moment,
                 caller: row.caller,
                 response: row.response,
+                noted: row.noted.as_ref(),
                 readings: &self.readings[readings..row.readings],
                 hits: &self.hits[hits..row.hits],
                 reads: self.reads.as_ref(),
