@@ -60,7 +60,7 @@ mod tests {
             let newest = KEPT as u64 + 99;
             assert_eq!(
                 points.iter().map(|point| point.records).sum::<u64>(),
-                (newest + 1 - kept..=newest).sum()
+                (newest + 1 - kept..=newest).sum::<u64>()
             );
             assert!(points.is_sorted_by_key(|point| point.at_ms));
         }
