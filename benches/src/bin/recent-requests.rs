@@ -16,6 +16,10 @@ use sparr_protocol::record::RecordKind;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The engine's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// As many as an engine keeps unless it is told otherwise.
 const RING: usize = 100_000;
 /// Records that an import may leave waiting.

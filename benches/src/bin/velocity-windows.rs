@@ -14,6 +14,10 @@ use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
 use std::time::Instant;
 
+/// The engine's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MINUTE_MS: i64 = 60_000;
 const WINDOW_MS: i64 = 10 * MINUTE_MS;
 /// Events of a burst, all within one window: a rule that asks for so many must hit.

@@ -94,8 +94,8 @@ mod tests {
         let mut all = AuthorisationRequest::new(RequestId([9; 16]), Kind::Invoice, now);
         all.subject = Some("121212+1212".into());
         all.payee_subject = Some("191212121212".into());
-        all.payer_account = Some("bg:5050-1055".into());
-        all.payee_account = Some("bg:5050-1055".into());
+        all.payer_account = Some("iban:SE4550000000058398257466".into());
+        all.payee_account = Some("iban:SE4550000000058398257466".into());
         all.email = Some("Anna@Example.se".into());
         all.phone = Some("+46701740605".into());
         all.ip = "192.0.2.1".parse().ok();
