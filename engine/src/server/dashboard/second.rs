@@ -77,10 +77,10 @@ pub(super) struct Second {
     /// How long it was, ms.
     pub took_ms: u64,
     /// Answers by what they said: each outcome, and each reason for not having been screened.
-    answers: BTreeMap<&'static str, u64>,
-    not_screened: BTreeMap<&'static str, u64>,
-    times: [Times; TIMED],
-    rules: BTreeMap<String, RuleHits>,
+    pub answers: BTreeMap<&'static str, u64>,
+    pub not_screened: BTreeMap<&'static str, u64>,
+    pub times: [Times; TIMED],
+    pub rules: BTreeMap<String, RuleHits>,
     /// How old the state was at the end, ms.
     pub staleness_ms: u32,
     /// Durable commits of the journal.
@@ -93,7 +93,7 @@ pub(super) struct Second {
 #[derive(Default)]
 pub(super) struct Counted {
     total: WorkerStats,
-    rules: BTreeMap<String, RuleHits>,
+    pub rules: BTreeMap<String, RuleHits>,
     commits: Option<Histogram<u64>>,
     records: u64,
 }

@@ -1,0 +1,179 @@
+//! The dashboard of a running engine: what it shows is what the engine counted and what was sent to it.
+
+use crate::browser::Browser;
+use crate::support::{EngineProcess, id, rules_dir};
+use serde_json::{Value, json};
+use sparr_loadgen::people::personal_number;
+use sparr_protocol::client::Client;
+use sparr_protocol::request::AuthorisationRequest;
+
+const RULES: &str = "
+rules:
+  - id: large
+    outcome: decline
+    when: amount_minor > 500000
+";
+
+/// Sends payments: every tenth is large, and so many have a number that is none.
+fn send(engine: &EngineProcess, first: u64, payments: u64, malformed: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = Client::connect(engine.client("gateway")).await.expect("connected");
+        for number in first..first + payments + malformed {
+            let is_malformed = number >= first + payments;
+            let subject = if is_malformed { "19121212-1213".to_owned() } else { personal_number(number) };
+            let amount = if number % 10 == 0 { 600_000 } else { 10_000 };
+            let request = json!({
+                "request_id": id(number), "kind": "invoice", "amount_minor": amount, "currency": "SEK", "subject": subject,
+            });
+            let request = AuthorisationRequest::from_json(&request).expect("a request");
+            client.screen(&request).await.expect("an answer");
+        }
+        client.close().await;
+    });
+}
+
+/// What all points that the page has seen add up to, as the engine gives them.
+fn sums(browser: &Browser) -> Value {
+    browser.script(
+        "return fetch('/api/history?seconds=3600&points=3600').then(answer => answer.json()).then(past => past.points.reduce(
+            (sums, point) => { for (const part of [point.answers, point.not_screened]) for (const name in part)
+            sums[name] = (sums[name] || 0) + part[name]; return sums; }, {}))",
+    )
+}
+
+fn engine() -> (EngineProcess, tempfile::TempDir) {
+    let rules = rules_dir(RULES);
+    let path = rules.path().display().to_string();
+    (EngineProcess::start_with(&["--rules", &path]), rules)
+}
+
+fn shown(engine: &EngineProcess) -> Option<Browser> {
+    let browser = Browser::start()?;
+    browser.looks(1_280, 2_000, "light");
+    browser.open(&format!("http://{}/", engine.admin));
+    browser.until("it screens", || browser.text("state") == "screening");
+    Some(browser)
+}
+
+#[test]
+fn the_page_shows_what_was_sent_and_what_metrics_say() {
+    let (engine, _rules) = engine();
+    let Some(browser) = shown(&engine) else { return };
+    send(&engine, 0, 200, 7);
+    browser.until("all of it has come", || sums(&browser)["identity_malformed"] == 7);
+    let sums = sums(&browser);
+    assert_eq!((&sums["approve"], &sums["decline"]), (&json!(180), &json!(20)));
+    for (name, n) in [("approve", 180.0), ("decline", 20.0)] {
+        assert!((engine.metric(&format!("sparr_decisions_total{{outcome=\"{name}\"}}")) - n).abs() < 0.5);
+    }
+    browser.until("the reason has a line", || browser.text("reasons").contains("identity_malformed\t7"));
+    browser.until("the rule has a line", || browser.text("rules").contains("large\t20\t0\t0\t20"));
+    // What the page draws is what the engine says of the second, and what it says is within a histogram's step of the
+    // engine's own percentile over everything.
+    let drawn = browser.script(
+        "return fetch('/api/history?seconds=3600&points=1').then(answer => answer.json()).then(past => {
+            const times = past.points.at(-1).times.whole; return [times.max, times.cells.reduce((a, b) => a + b, 0)]; })",
+    );
+    assert_eq!(drawn[1], 207);
+    let slower = engine.metric("sparr_decision_duration_seconds_bucket{le=\"0.01\"}");
+    assert!(drawn[0].as_f64() > Some(10_000.0) || slower > 206.5, "{drawn}: {slower} took 10 ms or less");
+    for (width, height, scheme) in
+        [(1_280, 2_000, "light"), (1_280, 2_000, "dark"), (390, 3_600, "light"), (390, 3_600, "dark")]
+    {
+        browser.looks(width, height, scheme);
+        browser.until("it is drawn anew", || browser.script("return innerWidth") == json!(width));
+        assert_eq!(browser.script("return document.documentElement.scrollWidth <= innerWidth"), json!(true));
+        browser.screenshot(&format!("dashboard-{width}-{scheme}"));
+    }
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn it_is_used_by_keyboard_and_zooms() {
+    let (engine, _rules) = engine();
+    let Some(browser) = shown(&engine) else { return };
+    let span = || browser.script("return document.querySelector('input[name=span]:checked').value");
+    for (key, seconds) in [("1", "60"), ("4", "3600"), ("3", "900"), ("1", "60")] {
+        browser.press(key);
+        assert_eq!(span(), seconds);
+    }
+    browser.press(" ");
+    assert_eq!(browser.text("state"), "paused");
+    let points = || browser.script("return document.body.dataset.points");
+    let before = points();
+    send(&engine, 0, 20, 0);
+    assert_eq!((browser.text("state").as_str(), points()), ("paused", before.clone()));
+    browser.press(" ");
+    browser.until("it goes on", || browser.text("state") == "screening" && points() != before);
+    browser.drag("#answers .u-over", 0.5, 0.9);
+    browser.until("it has zoomed", || {
+        browser.script("return !document.getElementById('unzoom').disabled") == true
+    });
+    browser.press("\u{e00c}");
+    browser.until("it shows all", || {
+        browser.script("return document.getElementById('unzoom').disabled") == true
+    });
+    // Everything that can be pressed is reached by the keyboard, in order, and shows where one is.
+    for reached in ["A", "INPUT", "BUTTON"] {
+        browser.press("\u{e004}");
+        assert_eq!(browser.script("return document.activeElement.tagName"), reached);
+        assert_eq!(browser.script("return document.activeElement.matches(':focus-visible')"), true);
+    }
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+#[test]
+fn what_goes_wrong_is_said() {
+    let (engine, rules) = engine();
+    let Some(browser) = shown(&engine) else { return };
+    let alarm = |words: &str| browser.text("alarms").contains(words);
+    std::fs::write(rules.path().join("broken.yaml"), "rules:\n  - id: x\n    when: amount_minr > 1\n")
+        .expect("written");
+    assert_eq!(engine.http("POST", "/-/reload").0, 422);
+    browser.until("the refused load", || alarm("The last load of rules was refused"));
+    assert!(browser.text("reload-errors").contains("amount_minr"));
+    std::fs::remove_file(rules.path().join("broken.yaml")).expect("removed");
+    assert_eq!(engine.http("POST", "/-/reload").0, 200);
+    browser.until("it is well again", || browser.text("alarms").is_empty());
+    assert_eq!(browser.console(), Vec::<String>::new());
+    engine.kill();
+    browser.until("the engine is gone", || alarm("does not hear from the engine"));
+}
+
+/// The control: what a page should not do is noticed.
+#[test]
+fn an_error_and_a_foreign_script_are_noticed() {
+    let (engine, _rules) = engine();
+    let Some(browser) = shown(&engine) else { return };
+    browser.script("setTimeout(() => { throw new Error('on purpose') })");
+    browser.script(
+        "const foreign = document.createElement('script'); foreign.textContent = 'document.title = \"x\"'; \
+         document.body.append(foreign)",
+    );
+    browser.until("both are said", || {
+        let said = browser.script("return document.title");
+        said != "x"
+    });
+    let said = browser.console().join("\n");
+    assert!(said.contains("on purpose") && said.contains("Content Security Policy"), "{said}");
+}
+
+#[test]
+fn bad_questions_are_refused_and_files_are_no_paths() {
+    let (engine, _rules) = engine();
+    for (path, status) in [
+        ("/api/history?seconds=0", 400),
+        ("/api/history?seconds=x", 400),
+        ("/api/history?points=3601", 400),
+        ("/api/history?seconds=1&points=1", 200),
+        ("/files/../engine.toml", 404),
+        ("/files/%2e%2e%2fengine.toml", 404),
+        ("/files/index.html", 404),
+        ("/files/page.js", 200),
+        ("/api/now", 200),
+        ("/plain", 200),
+    ] {
+        assert_eq!(engine.get(path).0, status, "{path}");
+    }
+}
