@@ -39,7 +39,8 @@ fn main() {
     let (mut responses, mut kept) = (Vec::new(), Vec::new());
     // Each round screens its messages, and then records them: what one of them costs is beside what the other does.
     for chunk in all.chunks(RING / ROUNDS) {
-        (responses.clear(), kept.clear());
+        responses.clear();
+        kept.clear();
         let started = Instant::now();
         for message in chunk {
             responses.push(screen(message, asked, &state, Some(active), &mut scratch, &mut Unobserved));

@@ -145,7 +145,7 @@ fn labels_say_how_precise_a_rule_is_and_a_restart_forgets_none() {
         engine.metric(&format!("sparr_rule_labels{{rule=\"large\",class=\"{class}\"}}"))
     };
     assert_eq!((of(&engine, "fraud"), of(&engine, "good")), (2.0, 1.0));
-    assert!(engine.get("/").1.contains("66.7 %"), "the page shows the precision");
+    assert!(engine.get("/plain").1.contains("66.7 %"), "the page shows the precision");
     // An investigation changes one of them; a desk's certificate may not.
     let told = lines(dir.path(), "again.ndjson", &[label(1, "genuine", at + 1), label(2, "takeover", at)]);
     let desk = data.path().join("dev/desk").display().to_string();

@@ -67,7 +67,7 @@ fn the_next_decision_follows_an_edit_and_a_broken_file_changes_nothing() {
     );
     assert_eq!(engine.metric("sparr_reload_success"), 0.0);
     assert_eq!(engine.metric("sparr_reload_failures_total"), 1.0);
-    assert!(engine.get("/").1.contains("was refused"));
+    assert!(engine.get("/plain").1.contains("was refused"));
 
     fs::remove_file(&file).expect("removed");
     assert_eq!(engine.http("POST", "/-/reload").0, 422, "a folder without rules is no empty rule set");

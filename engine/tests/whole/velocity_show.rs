@@ -120,7 +120,7 @@ fn a_key_is_shown_as_its_rules_would_read_it_and_the_look_is_in_the_audit() {
     assert_eq!(engine.metric("sparr_velocity_keys"), 5.0);
     let bytes = engine.metric("sparr_velocity_bytes_by_key{key=\"subject\"}");
     assert!(bytes > 100.0 && bytes < engine.metric("sparr_velocity_bytes"), "{bytes}");
-    assert!(engine.get("/").1.contains("<td>[card, merchant]<td class=n>2"));
+    assert!(engine.get("/plain").1.contains("<td>[card, merchant]<td class=n>2"));
 }
 
 /// Looks at keys are counted like looks at people: nobody walks through all values.
