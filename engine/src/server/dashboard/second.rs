@@ -76,10 +76,13 @@ pub(super) struct Second {
     pub at_ms: i64,
     /// How long it was, ms.
     pub took_ms: u64,
-    /// Answers by what they said: each outcome, and each reason for not having been screened.
+    /// Decisions by outcome.
     pub answers: BTreeMap<&'static str, u64>,
+    /// Requests that were not screened, by reason.
     pub not_screened: BTreeMap<&'static str, u64>,
+    /// How long the whole took, and each stage.
     pub times: [Times; TIMED],
+    /// Hits by rule.
     pub rules: BTreeMap<String, RuleHits>,
     /// How old the state was at the end, ms.
     pub staleness_ms: u32,
