@@ -101,7 +101,7 @@ fn a_full_disk_is_said_in_every_answer_and_nothing_is_lost_once_there_is_room() 
     assert!(until(true), "the log says that it is full");
     assert!(engine.metric("sparr_decision_log_failures_total") >= 1.0);
     assert_eq!(engine.metric("sparr_decision_log_well"), 0.0);
-    assert!(engine.get("/").1.contains("IT CANNOT BE WRITTEN"));
+    assert!(engine.get("/plain").1.contains("IT CANNOT BE WRITTEN"));
     disk.empty();
     assert!(until(false), "and that it is not, without a restart");
     let _ = until;

@@ -5,7 +5,7 @@
 //! age or the kind of a subject see that. Addresses of the internet have no pseudonym that is one, and are left out.
 
 use crate::decisions::Logged;
-use crate::request::About;
+use crate::request::{About, Keyring, ValueKind};
 use serde_json::{Map, Value};
 use sparr_protocol::field::Field;
 use sparr_protocol::ids::Pseudonym;
@@ -14,7 +14,7 @@ use sparr_protocol::ids::Pseudonym;
 const NOWHERE: &str = "AQ";
 
 /// The request as one object.
-pub(super) fn request(logged: &Logged) -> Value {
+pub(super) fn request(logged: &Logged, keyring: &Keyring) -> Value {
     let Some(kept) = &logged.request else { return Value::Null };
     let (request, known) = (kept.request(), kept.known());
     let view = request.view();
@@ -31,14 +31,19 @@ pub(super) fn request(logged: &Logged) -> Value {
         }
     }
     for (field, text) in [
-        (Field::PaymentId, view.payment_id()),
-        (Field::OriginalPaymentId, view.original_payment_id()),
         (Field::MerchantId, view.merchant_id()),
         (Field::TerminalId, view.terminal_id()),
         (Field::Domain, view.domain()),
     ] {
         if let Some(text) = text {
             put(field, text.to_owned());
+        }
+    }
+    for (field, id) in
+        [(Field::PaymentId, view.payment_id()), (Field::OriginalPaymentId, view.original_payment_id())]
+    {
+        if let Some(id) = id {
+            put(field, letters(keyring.current(ValueKind::Payment, id.as_bytes())));
         }
     }
     let hex = |about: About| known.get(about).map(|live| letters(live.current.1));

@@ -25,7 +25,9 @@ impl Lines<'_> {
     /// An entry.
     pub(super) fn of(&mut self, at: DecisionPlace, entry: &Entry, names: &mut Names<'_>) -> Value {
         let mut line = match entry {
-            Entry::Decision(logged) if self.detail.export => super::export::request(logged),
+            Entry::Decision(logged) if self.detail.export => {
+                super::export::request(logged, &self.state.keyring)
+            }
             Entry::Decision(logged) => self.decision(logged, names),
             Entry::Gap(gap) => json!({ "gap": gap_of(gap) }),
             Entry::Began { at, epoch } => json!({ "began": { "at": at.to_string(), "epoch": epoch } }),
@@ -54,7 +56,9 @@ impl Lines<'_> {
             line["event_time"] = request.event_time().to_string().into();
             line["amount_minor"] = view.amount_minor().into();
             line["currency"] = view.currency().map(|currency| currency.to_string()).into();
-            line["payment_id"] = view.payment_id().into();
+            // Whatever a member calls its payments: nobody has checked what it put there.
+            let payment = request.payment(&self.state.keyring);
+            line["payment"] = payment.map(|payment| RequestId(payment.0).to_string()).into();
             line["merchant_id"] = view.merchant_id().into();
             let about = kept.known().all().map(|(about, live)| {
                 (about.name().to_owned(), Value::from(RequestId(live.current.1.0).to_string()))

@@ -8,6 +8,7 @@ use crate::request::{About, Noted};
 use crate::screen::Basis;
 use crate::state::Moment;
 use crate::velocity::Reading;
+use sparr_protocol::ids::RequestId;
 use sparr_protocol::response::AuthorisationResponse;
 use sparr_protocol::time::Timestamp;
 use std::sync::Arc;
@@ -68,6 +69,11 @@ impl Batch {
             self.reads = fresh.reads.cloned();
         }
         self.logged += usize::from(is_logged);
+        let mut response = fresh.response;
+        if fresh.message.is_empty() {
+            // Of what is no request nobody knows what its first bytes are: they are not kept as an id.
+            response.request_id = RequestId::UNREADABLE;
+        }
         self.rows.push(Row {
             ends: Ends {
                 bytes: self.bytes.len(),
@@ -85,7 +91,7 @@ impl Batch {
             is_logged,
             moment: fresh.moment,
             caller: fresh.caller,
-            response: fresh.response,
+            response,
         });
     }
 
