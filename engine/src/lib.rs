@@ -63,6 +63,7 @@ pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod decision;
+pub mod decisions;
 pub mod distinct;
 pub mod exchanged;
 pub mod exemptions;

@@ -151,6 +151,10 @@ const fn lines(right: Right) -> &'static [Line] {
                 (SCREENERS, Role::Risk, Reach::Own),
                 (SCREENERS, Role::Operator, Reach::Own),
             ],
+            // Whoever answers for rules or for the engine. It shows the member's own payments, in pseudonyms.
+            OperationKind::DecisionList => {
+                &[(SCREENERS, Role::Risk, Reach::Own), (SCREENERS, Role::Operator, Reach::Own)]
+            }
             OperationKind::ReasonName => &[
                 (EVERYBODY, Role::Gateway, Reach::All),
                 (EVERYBODY, Role::Desk, Reach::All),
@@ -267,6 +271,7 @@ mod tests {
                         Right::Exchange(OperationKind::RecallList | OperationKind::RecallWatch) => {
                             Some(&[Role::Gateway, Role::Risk, Role::Operator])
                         }
+                        Right::Exchange(OperationKind::DecisionList) => Some(&[Role::Risk, Role::Operator]),
                         Right::Screen | Right::Exchange(_) => None,
                     };
                     if own_rules {

@@ -3,8 +3,10 @@
 //! Everything comes in as an argument: the state, the rule set, the time. Nothing here waits, reads a clock, touches
 //! a file or keeps anything but what [`State`] is for.
 
+mod basis;
 mod stage;
 
+pub use basis::Basis;
 pub use stage::{Stage, StageObserver, Unobserved};
 
 use crate::decision::{self, Floor};
@@ -34,6 +36,7 @@ pub struct Scratch {
     pub(crate) readings: Vec<Reading>,
     pub(crate) folding: Folding,
     noted: Option<Noted>,
+    basis: Basis,
 }
 
 /// What rules are evaluated and folded in.
@@ -54,6 +57,24 @@ impl Scratch {
     /// What was worked out of the last screened request, if it came so far.
     pub fn noted(&self) -> Option<&Noted> {
         self.noted.as_ref()
+    }
+
+    /// Forgets the last screened request: what follows is about another message.
+    pub fn forget(&mut self) {
+        self.folding.hits.clear();
+        self.readings.clear();
+        self.noted = None;
+        self.basis.clear();
+    }
+
+    /// What the last screened request was decided on, for the decision log.
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// Places of the rules that exemptions silenced for the last screened request.
+    pub fn silent(&self) -> &[usize] {
+        if self.basis.evaluated { &self.folding.silent } else { &[] }
     }
 
     /// The rules that the last screened request hit, for counting.
@@ -110,9 +131,7 @@ pub(crate) fn screen_parsed(
     scratch: &mut Scratch,
     observer: &mut impl StageObserver,
 ) -> AuthorisationResponse {
-    scratch.folding.hits.clear();
-    scratch.readings.clear();
-    scratch.noted = None;
+    scratch.forget();
     let staleness_ms = state.staleness_ms(asked.moment);
     let unanswered = |id: RequestId, not_screened: NotScreened| AuthorisationResponse {
         request_id: id,
@@ -176,6 +195,7 @@ pub(crate) fn screen_parsed(
 
     let of_this_payment = authentication_is_of_this_payment(request, asked.caller, state);
     let floor = Floor::of(&facts, now, state.policy.verify_unavailable, of_this_payment);
+    scratch.basis.note(&facts, now, of_this_payment);
     let Folded { decided, natural, mut degraded } =
         fold(&facts, rules, floor, now, state, &mut scratch.folding);
     degraded.insert(exchanged::degraded(staleness_ms));

@@ -62,6 +62,7 @@ pub mod place;
 pub mod record;
 pub mod request;
 pub mod response;
+mod spelled;
 pub mod text;
 pub mod time;
 pub mod view;

@@ -166,6 +166,7 @@ fn sections() -> Vec<(&'static str, String)> {
         ("exchange-exempt-add", layout(exchange::exemption_layouts::ADD)),
         ("exchange-exemption", layout(exchange::exemption_layouts::ENTRY)),
         ("exchange-recall", layout(exchange::RECALL_LAYOUT)),
+        ("exchange-decisions", layout(exchange::DECISIONS_LAYOUT)),
         ("exchange-blast", layout(exchange::BLAST_LAYOUT)),
         ("exchange-velocity", layout(exchange::velocity_layouts::KEY)),
         ("exchange-window", layout(exchange::velocity_layouts::WINDOW)),

@@ -59,6 +59,9 @@ fn main() {
                 readings,
                 hits,
                 reads: Some(&reads),
+                enforced: 0,
+                silent: &[],
+                basis: None,
             };
             if let Some(recorded) = Recorded::of(&fresh, &state) {
                 state.recent.add(recorded);

@@ -1,6 +1,8 @@
-//! `sparr explain`: what each rule of a folder makes of requests in a file, part by part, with its source lines.
+//! `sparr explain`: what each rule of a folder makes of requests in a file, part by part, with its source lines; and, where a
+//! request's id is given instead of a file, why the engine answered it as it did (`explain_answer`).
 
-use super::{Ended, Outcome};
+use super::exchange::Common;
+use super::{Ended, Outcome, explain_answer};
 use crate::rules::{self, Location, Mode, RuleExplanation, RuleSet, Truth};
 use crate::server::config::RulesFrom;
 use crate::server::{clock, sources};
@@ -8,6 +10,7 @@ use crate::trial::{Trial, Tried};
 use clap::Args;
 use serde_json::{Value, json};
 use sparr_protocol::codes::Wish;
+use sparr_protocol::ids::RequestId;
 use sparr_protocol::json;
 use sparr_protocol::request::AuthorisationRequest;
 use std::path::PathBuf;
@@ -16,14 +19,18 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Example:
   sparr explain request.json --rules config/rules
+  sparr explain 0123456789abcdef0123456789abcdef --rerun
+
+With a request's id, the engine says from its decision log why it answered as it did.
 
 The file holds one request as JSON, as `sparr screen` takes it, or one a line: they are screened in order by an engine of
-their own, so that later ones find the earlier ones in their windows. Nothing is sent anywhere.
+their own, so that later ones find the earlier ones in their windows; nothing of it is sent anywhere.
 
-Exit codes: 0 explained, 1 a line was no request or the rules have findings, 2 could not run.")]
+Exit codes: 0 explained, 1 a line was no request, the rules have findings, the log has no such answer or running it again
+comes to something else, 2 could not run.")]
 pub(crate) struct ExplainArgs {
-    /// File of requests
-    #[arg(value_name = "FILE.json")]
+    /// File of requests, or the id of one that was answered
+    #[arg(value_name = "FILE.json|REQUEST_ID")]
     file: PathBuf,
     /// Folder of rule files; without it, the rules that are built in
     #[arg(long, value_name = "RULES_DIR")]
@@ -34,13 +41,28 @@ pub(crate) struct ExplainArgs {
     /// Rules that did not hit, too
     #[arg(long)]
     all: bool,
-    /// One JSON object a line
+    /// Run an answer again, from the log, and compare
     #[arg(long)]
-    json: bool,
+    rerun: bool,
+    /// How it is printed, and where the engine is
+    #[command(flatten)]
+    common: Common,
 }
 
 /// Explains the requests of a file.
 pub(crate) fn run(args: &ExplainArgs) -> Outcome {
+    let id = args.file.to_str().filter(|_| !args.file.exists()).and_then(RequestId::parse);
+    if let Some(id) = id {
+        return explain_answer::run(&explain_answer::Wanted {
+            request: id,
+            rerun: args.rerun,
+            all: args.all,
+            common: &args.common,
+        });
+    }
+    if args.rerun {
+        return Err(super::CannotRun("--rerun is for the id of a request that was answered".to_owned()));
+    }
     let sources = match &args.rules {
         Some(dir) => sources::read_dir(dir)?,
         None => sources::read(&RulesFrom::Shipped)?,
@@ -70,7 +92,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
         let now = request.event_time.unwrap_or_else(clock::now);
         let tried = trial.screen(&request, now, flag, true)?;
         let said = trial.with_set(|set| {
-            if args.json { as_json(&tried, set, args.all).to_string() } else { words(&tried, set, args.all) }
+            if args.common.json {
+                as_json(&tried, set, args.all).to_string()
+            } else {
+                words(&tried, set, args.all)
+            }
         });
         println!("{}", said.unwrap_or_default());
     }

@@ -7,14 +7,17 @@ mod backtest;
 mod bulk;
 mod check;
 mod connect;
+mod decisions;
 mod demo;
 mod exchange;
 mod exchange_status;
 mod exempt;
 mod explain;
+mod explain_answer;
 mod flag;
 mod flag_import;
 mod flag_show;
+mod incident;
 mod indicator;
 mod indicator_import;
 mod indicator_show;
@@ -91,7 +94,11 @@ chargeback_code and amount_minor")]
     Backtest(backtest::BacktestArgs),
     /// Play the tests of rule files: tables of requests at stated times
     Test(test::TestArgs),
-    /// Say what each rule makes of a request, part by part
+    /// List answers of the engine, as its decision log has them
+    Decisions(decisions::DecisionsArgs),
+    /// Say what was affected in a span of time: requests, people, members, and whether data was lost
+    IncidentExport(incident::IncidentArgs),
+    /// Say what each rule makes of a request in a file, or made of one that was answered, part by part
     Explain(explain::ExplainArgs),
     /// Silence named rules for one person, card or account, for a while
     #[command(subcommand)]
@@ -168,6 +175,8 @@ pub fn run() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Velocity(command) => velocity::run(command),
+        Command::Decisions(args) => decisions::run(&args),
+        Command::IncidentExport(args) => incident::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sparr", &mut std::io::stdout());
             Ok(Ended::Fine)

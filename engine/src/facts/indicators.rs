@@ -18,6 +18,7 @@ fn nothing() -> Evidence {
         role: None,
         attested: None,
         sources: 0,
+        strongest: None,
     }
 }
 
@@ -45,6 +46,12 @@ impl<'a> Looked<'a> {
 
     pub(super) fn of(&self, about: About, request: &Request<'_>, keyring: &Keyring) -> Option<&Evidence> {
         self.found[about as usize].get_or_init(|| self.look(about, request, keyring)).as_ref()
+    }
+
+    /// What was found so far: nothing is looked up for this.
+    pub(super) fn found(&self) -> impl Iterator<Item = (About, &Evidence)> {
+        let found = About::ALL.iter().zip(&self.found);
+        found.filter_map(|((about, _), found)| Some((*about, found.get()?.as_ref()?)))
     }
 
     fn look(&self, about: About, request: &Request<'_>, keyring: &Keyring) -> Option<Evidence> {

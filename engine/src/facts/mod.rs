@@ -188,6 +188,25 @@ impl<'a> Facts<'a> {
         Self { request, flags, readings, flagged: None, indicators, wanted, keyring, keys, checked, degraded }
     }
 
+    /// Facts as they were when a request was decided: no store is asked, and nothing is observed.
+    pub fn recorded(
+        request: &'a Request<'a>,
+        wanted: &'a Wanted<'a>,
+        keyring: &'a Keyring,
+        (flags, evidence): (&[ActingFlag], &[(About, Evidence)]),
+        readings: &'a [Reading],
+    ) -> Self {
+        let mut facts = Self::stated(request, wanted, keyring, None, readings).with_indicators(evidence);
+        flags.iter().for_each(|flag| facts.flags.push(*flag));
+        facts
+    }
+
+    /// What rules have found of indicators on the request's values: what nobody asked for is not there, nor what is
+    /// not known.
+    pub fn found_indicators(&self) -> impl Iterator<Item = (About, &Evidence)> {
+        self.indicators.found().filter(|(_, evidence)| evidence.strongest.is_some())
+    }
+
     /// The same facts with indicators as an example states them.
     pub fn with_indicators(self, evidence: &[(About, Evidence)]) -> Self {
         Self { indicators: IndicatorsLooked::stated(evidence), ..self }

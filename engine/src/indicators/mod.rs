@@ -209,6 +209,8 @@ pub struct Evidence {
     pub attested: Option<Attestation>,
     /// Members that found it, each by itself.
     pub sources: u8,
+    /// Which one is the strongest, and whose it is; `None` where nothing was found.
+    pub strongest: Option<(sparr_protocol::indicator::IndicatorId, MemberName)>,
 }
 
 #[cfg(test)]

@@ -280,6 +280,7 @@ impl Weighing {
             role: content.role,
             attested: known.shared_under(),
             sources: 0,
+            strongest: Some((known.digest.id(), content.registrar)),
         };
         let strength =
             |evidence: &Evidence| (evidence.hit, evidence.grade, evidence.attested, evidence.class);

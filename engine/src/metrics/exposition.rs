@@ -2,6 +2,7 @@
 
 use super::{Metrics, Rejected, lock};
 use crate::screen::Stage;
+use crate::server::decision_log::{DecisionLogSize, Gate};
 use crate::state::{Moment, State};
 use crate::velocity::KeySize;
 use hdrhistogram::Histogram;
@@ -74,6 +75,13 @@ metrics! {
     RECENT = "sparr_recent_requests" "Requests of the last hour that are kept to be looked at again";
     RECENT_BYTES = "sparr_recent_bytes" "Memory of recent requests";
     RECENT_MISSED = "sparr_recent_missed_total" "Requests that were not kept because too much was on its way";
+    LOGGED = "sparr_decision_log_answers_total" "Answers that reached the decision log";
+    LOG_DROPPED = "sparr_decision_log_dropped_total" "Answers that are not in the decision log for want of room: each says unlogged";
+    LOG_GAPS = "sparr_decision_log_gaps_total" "Gaps in the decision log that this life has written";
+    LOG_FAILURES = "sparr_decision_log_failures_total" "Writes of the decision log that failed";
+    LOG_WAITING = "sparr_decision_log_waiting" "Answers on their way to the decision log";
+    LOG_BYTES = "sparr_decision_log_bytes" "Size of the decision log when its newest segment began";
+    LOG_WELL = "sparr_decision_log_well" "Whether the decision log takes answers in";
     FINALS = "sparr_final_results" "Requests whose final result is known, by result";
     LABELS = "sparr_labels" "Payments whose label is known, by class";
     RULE_LABELS = "sparr_rule_labels" "Labelled payments that a rule hit: fraud, good. Their share is its precision";
@@ -90,6 +98,7 @@ const DISK_BOUNDS: &[f64] = &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e
 struct Exposition {
     metrics: Arc<Metrics>,
     state: Arc<State>,
+    log: Option<Arc<Gate>>,
     moment: fn() -> Moment,
 }
 
@@ -100,9 +109,14 @@ impl fmt::Debug for Exposition {
 }
 
 /// A registry whose encoding is the whole metrics page.
-pub fn registry(metrics: Arc<Metrics>, state: Arc<State>, moment: fn() -> Moment) -> Registry {
+pub(crate) fn registry(
+    metrics: Arc<Metrics>,
+    state: Arc<State>,
+    log: Option<Arc<Gate>>,
+    moment: fn() -> Moment,
+) -> Registry {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Exposition { metrics, state, moment }));
+    registry.register_collector(Box::new(Exposition { metrics, state, log, moment }));
     registry
 }
 
@@ -193,6 +207,7 @@ impl Collector for Exposition {
         self.exchange(&mut page)?;
         self.network(&mut page)?;
         self.aftermath(&mut page)?;
+        self.decision_log(&mut page)?;
         self.memory(&mut page)
     }
 }
@@ -312,6 +327,19 @@ impl Exposition {
         page.counter(&REPAIRS, signs.map(|(sign, n)| (label("sign", sign), n)))?;
         let (told, untold) = exchange.told_and_untold();
         page.counter(&SIBLINGS, [(label("what", "told"), told), (label("what", "dropped"), untold)])
+    }
+
+    /// The decision log; nothing where there is none.
+    fn decision_log(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Some(log) = &self.log else { return Ok(()) };
+        let DecisionLogSize { written, dropped, gaps, failures, bytes, waiting } = log.size();
+        page.counter(&LOGGED, [(Labels::new(), written)])?;
+        page.counter(&LOG_DROPPED, [(Labels::new(), dropped)])?;
+        page.counter(&LOG_GAPS, [(Labels::new(), gaps)])?;
+        page.counter(&LOG_FAILURES, [(Labels::new(), failures)])?;
+        page.gauge(&LOG_WAITING, [(Labels::new(), waiting as f64)])?;
+        page.gauge(&LOG_BYTES, [(Labels::new(), bytes as f64)])?;
+        page.gauge(&LOG_WELL, [(Labels::new(), f64::from(u8::from(log.is_well())))])
     }
 
     /// What was screened lately, and what became of it.

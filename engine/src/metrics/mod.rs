@@ -6,7 +6,8 @@
 mod exposition;
 mod rule_hits;
 
-pub use exposition::{METRICS, MetricDef, registry};
+pub(crate) use exposition::registry;
+pub use exposition::{METRICS, MetricDef};
 pub use rule_hits::RuleHits;
 
 use crate::rules::{Hits, RuleSet};

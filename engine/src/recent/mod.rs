@@ -18,7 +18,7 @@ use crate::ids::CallerNo;
 use crate::limits::RECENT_MS_MAX;
 use crate::request::{Keyring, Known, Noted, Request, rewritten};
 use crate::rules::RuleSet;
-use crate::screen::authentication_is_of_this_payment;
+use crate::screen::{Basis, authentication_is_of_this_payment};
 use crate::state::{Moment, State};
 use crate::velocity::Reading;
 use crate::velocity::spec::ReadingSpec;
@@ -66,8 +66,14 @@ pub struct Fresh<'a> {
     pub noted: Option<&'a Noted>,
     /// What it read of windows; empty where it was not evaluated.
     pub readings: &'a [Reading],
-    /// Places of the rules that hit, enforced and shadow.
+    /// Places of the rules that hit, enforced and then shadow.
     pub hits: &'a [u16],
+    /// How many of them are enforced.
+    pub enforced: usize,
+    /// Places of the rules that exemptions silenced.
+    pub silent: &'a [u16],
+    /// What it was decided on, for the decision log.
+    pub basis: Option<&'a Basis>,
     /// What places mean.
     pub reads: Option<&'a Arc<Reads>>,
 }
@@ -129,6 +135,11 @@ impl Recorded {
     /// When it was answered.
     pub fn answered_at(&self) -> Timestamp {
         self.at
+    }
+
+    /// The rewritten message.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.message
     }
 
     /// Pseudonyms of what it is about.

@@ -38,6 +38,23 @@ impl Known {
         self.event_time
     }
 
+    /// Its parts, as they are kept on a disk.
+    pub(crate) fn with_parts<R>(
+        &self,
+        look: impl FnOnce(&[(About, LivePseudonyms)], Option<u8>, Timestamp) -> R,
+    ) -> R {
+        look(&self.values, self.age_years, self.event_time)
+    }
+
+    /// From its parts.
+    pub(crate) fn from_parts(
+        values: Vec<(About, LivePseudonyms)>,
+        age_years: Option<u8>,
+        event_time: Timestamp,
+    ) -> Self {
+        Self { values: values.into(), age_years, event_time }
+    }
+
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         size_of_val(&*self.values)

@@ -17,6 +17,7 @@ fn usual() -> Evidence {
         role: None,
         attested: Some(Attestation::Police),
         sources: 1,
+        strongest: None,
     }
 }
 

@@ -43,6 +43,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::duration_text;
 pub use diagnostic::{Code, Diagnostic, Label, Severity};
 pub use evaluate::Hits;
 pub use example_readings::reading_text;

@@ -3,6 +3,7 @@
 
 use super::clock;
 use super::dashboard::{self, Dashboard};
+use super::decision_log::Gate;
 use super::recorder::Recalls;
 use super::reload::{Cause, Reloader};
 use crate::metrics::{self, JournalState, Metrics};
@@ -34,6 +35,8 @@ pub(super) struct Admin {
     pub dashboard: Dashboard,
     /// Says when the engine stops.
     pub stop: watch::Receiver<bool>,
+    /// Room in the decision log, where there is one.
+    pub log: Option<Arc<Gate>>,
     registry: Registry,
 }
 
@@ -45,9 +48,11 @@ impl Admin {
         reloader: Arc<Reloader>,
         recalls: Arc<Recalls>,
         (budget_us, stop): (u64, watch::Receiver<bool>),
+        log: Option<Arc<Gate>>,
     ) -> Self {
-        let registry = metrics::registry(metrics.clone(), state.clone(), clock::moment);
-        Self { state, metrics, reloader, recalls, budget_us, dashboard: Dashboard::default(), stop, registry }
+        let registry = metrics::registry(metrics.clone(), state.clone(), log.clone(), clock::moment);
+        let dashboard = Dashboard::default();
+        Self { state, metrics, reloader, recalls, budget_us, dashboard, stop, log, registry }
     }
 }
 

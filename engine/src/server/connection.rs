@@ -1,6 +1,7 @@
 //! One task per connection: drain every readable stream, screen the whole batch, write all answers once.
 
 use super::clock;
+use super::decision_log::{Admission, Page};
 use super::exchange::{self, Handled};
 use super::journal::Reply;
 use super::lane::{Lane, LaneTurn, Turn};
@@ -17,6 +18,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, VarInt};
 use sparr_protocol::aftermath::{FinalResult, Label};
+use sparr_protocol::codes::Outcome;
 use sparr_protocol::exchange::{ExchangeAnswer, ExchangeError, RecallOperation, Refusal, Said};
 use sparr_protocol::frame::{CloseCode, Frame, FrameError, MessageKind, Next};
 use sparr_protocol::ids::{Actor, RequestId};
@@ -46,9 +48,10 @@ pub(super) async fn serve(
         shared,
         scratch: Scratch::default(),
         screened: 0,
-        fresh: Default::default(),
+        fresh: shared.recorder.batch(),
         reads: None,
         places: Vec::new(),
+        silent: Vec::new(),
     };
     let mut lanes = FuturesUnordered::new();
     let mut readable: Vec<Lane> = Vec::new();
@@ -102,11 +105,13 @@ struct Desk<'a> {
     scratch: Scratch,
     screened: u32,
     /// What was screened in this batch, for the recorder.
-    fresh: recorder::Batch,
+    fresh: Box<recorder::Batch>,
     /// What the rule set of the last batch reads.
     reads: Option<Arc<Reads>>,
     /// Places of the rules that the last request hit.
     places: Vec<u16>,
+    /// Places of those that exemptions silenced.
+    silent: Vec<u16>,
 }
 
 impl Desk<'_> {
@@ -209,13 +214,22 @@ impl Desk<'_> {
         if let Some(rules) = batch.rules {
             stats.hit(&rules.set, scratch.hits());
         }
-        self.note(message, batch, response);
-        self.send(&mut response, lane, stats);
+        self.note(message, batch, &mut response);
+        self.send(&response, lane, stats);
     }
 
-    /// Puts a request that was just screened with the others of its batch, for the recorder.
-    fn note(&mut self, message: &[u8], batch: &Batch<'_>, response: AuthorisationResponse) {
-        if !self.shared.state.recent.is_on() {
+    /// Takes a place in the decision log for an answer, or says in it that it has none, and puts it with the others of its
+    /// batch for the recorder.
+    fn note(&mut self, message: &[u8], batch: &Batch<'_>, response: &mut AuthorisationResponse) {
+        let is_declined = response.answer.is_ok_and(|decided| decided.outcome == Outcome::Decline);
+        let matters = is_declined || !self.scratch.basis().flags.is_empty();
+        let log = self.shared.recorder.log.as_ref();
+        let admission = log.map_or(Admission::Unlogged, |log| log.admit(matters, batch.moment.now));
+        match admission {
+            Admission::Logged => {}
+            Admission::Doubtful | Admission::Unlogged => response.degraded.insert(Degraded::UNLOGGED),
+        }
+        if !self.shared.recorder.listens() {
             return;
         }
         if let Some(rules) = batch.rules
@@ -226,22 +240,29 @@ impl Desk<'_> {
         let hits = self.scratch.hits();
         self.places.clear();
         self.places.extend(hits.enforced.iter().chain(&hits.shadow).map(|place| *place as u16));
-        self.fresh.push(&Fresh {
+        self.silent.clear();
+        self.silent.extend(self.scratch.silent().iter().map(|place| *place as u16));
+        let fresh = Fresh {
             message,
             moment: batch.moment,
             caller: self.caller,
-            response,
+            response: *response,
             noted: self.scratch.noted(),
             readings: self.scratch.readings(),
             hits: &self.places,
+            enforced: hits.enforced.len(),
+            silent: &self.silent,
+            basis: Some(self.scratch.basis()),
             reads: self.reads.as_ref(),
-        });
+        };
+        self.fresh.push(&fresh, admission != Admission::Unlogged);
     }
 
     /// Hands what was screened in this batch to the recorder.
     fn hand_on(&mut self) {
         if !self.fresh.is_empty() {
-            self.shared.recorder.screened(std::mem::take(&mut self.fresh));
+            let next = self.shared.recorder.batch();
+            self.shared.recorder.screened(std::mem::replace(&mut self.fresh, next));
         }
     }
 
@@ -263,6 +284,10 @@ impl Desk<'_> {
         match exchange::handle(id, message, &self.actor, state, looking, stats) {
             Handled::Now(answers) => answers.iter().for_each(|answer| answer.encode(&mut lane.outbox)),
             Handled::Recall(operation) => self.recall(id, operation, lane, stats),
+            Handled::Decisions(query) => {
+                let page = self.late_page(id, lane);
+                self.shared.decisions.submit(query, page);
+            }
             Handled::Rules(operation) => {
                 let reply = self.late_reply(id, lane);
                 self.shared.rules.submit(self.actor.clone(), operation, reply);
@@ -294,14 +319,21 @@ impl Desk<'_> {
 
     /// How another thread answers an operation once it is carried out.
     fn late_reply(&self, id: RequestId, lane: &mut Lane) -> Reply {
+        let page = self.late_page(id, lane);
+        Box::new(move |said: Said| page(vec![said]))
+    }
+
+    /// The same where there are many answers.
+    fn late_page(&self, id: RequestId, lane: &mut Lane) -> Page {
         let late = lane.expect_late_answer();
         let (state, waiting) = (self.shared.state.clone(), self.shared.waiting.clone());
         waiting.fetch_add(1, Ordering::Relaxed);
-        Box::new(move |said: Said| {
-            let mut frame = Vec::new();
-            ExchangeAnswer { id, position: state.position(), said }.encode(&mut frame);
+        Box::new(move |all: Vec<Said>| {
+            let mut frames = Vec::new();
+            let position = state.position();
+            all.into_iter().for_each(|said| ExchangeAnswer { id, position, said }.encode(&mut frames));
             // A client that has gone does not hear that its change is durable; it may ask again.
-            let _ = late.send(frame);
+            let _ = late.send(frames);
             waiting.fetch_sub(1, Ordering::Relaxed);
         })
     }
@@ -327,12 +359,12 @@ impl Desk<'_> {
             checked: Default::default(),
             engine_us: clock::micros_since(lane.read_at),
         };
-        self.send(&mut response, lane, stats);
+        self.scratch.forget();
+        self.note(&[], batch, &mut response);
+        self.send(&response, lane, stats);
     }
 
-    fn send(&self, response: &mut AuthorisationResponse, lane: &mut Lane, stats: &mut WorkerStats) {
-        // There is no decision log yet, and an answer that was not logged says so.
-        response.degraded.insert(Degraded::UNLOGGED);
+    fn send(&self, response: &AuthorisationResponse, lane: &mut Lane, stats: &mut WorkerStats) {
         stats.answered(response, clock::nanos_between(lane.read_at, clock::instant()));
         response.encode(&mut lane.outbox);
     }

@@ -6,6 +6,7 @@ use super::blast::Bounds;
 use super::clock;
 use super::config::{Activation, ClockKind, ConfigError, EngineConfig, RulesFrom, TlsFiles};
 use super::credentials::credentials;
+use super::decision_log::DecisionLog;
 use super::housekeeping::keep_house;
 use super::journal::{self, JournalFolder, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
@@ -98,6 +99,8 @@ pub struct Engine {
     audit: JoinHandle<()>,
     rules: JoinHandle<()>,
     recorder: JoinHandle<()>,
+    /// The decision log's writer, and who answers questions about it.
+    decision_log: Vec<JoinHandle<()>>,
     /// Where the data plane listens.
     pub listen: SocketAddr,
     /// Where the admin port is.
@@ -149,17 +152,25 @@ impl Engine {
             journal::open(store, folder, origin, &state, &metrics)
         })?;
 
-        velocity_file::read(&config.data_dir, &state);
-        let rule_store = RuleStore::open(&config.data_dir).map_err(io_error("folder of rule sets"))?;
+        let log_key = signing_key.decision_log_key();
+        let log_config = config.decision_log;
+        let tail = velocity_file::read(&config.data_dir, log_key, &state);
+        let rule_store = || {
+            RuleStore::open(&config.data_dir, log_config.keep_days).map_err(io_error("folder of rule sets"))
+        };
         let reloader = Arc::new(Reloader::new(
             config.rules.clone(),
             config.activation,
-            Some(rule_store),
+            Some(rule_store()?),
             Bounds { per_mille_max: config.blast_radius_per_mille_max },
             state.clone(),
             metrics.clone(),
         ));
         reloader.reload(Cause::Start);
+        velocity_file::replay(&config.data_dir, log_key, tail, &state);
+        let log = DecisionLog::open(&config, log_key, epoch, rule_store()?, &state);
+        let log = log.map_err(io_error("decision log"))?;
+        let gate = log.feed.as_ref().map(|(gate, _)| gate.clone());
         let watcher = match (&config.rules, config.activation) {
             (RulesFrom::Dir(dir), Activation::Watch) => match super::watch::start(dir, reloader.clone()) {
                 Ok(watcher) => Some(watcher),
@@ -199,13 +210,14 @@ impl Engine {
             .transpose()
             .map_err(io_error("exchange"))?;
         let (recorder, recorder_thread) =
-            recorder::start(&config.data_dir, config.recent_requests_max, state.clone())
+            recorder::start(&config.data_dir, config.recent_requests_max, state.clone(), log.feed)
                 .map_err(io_error("aftermath"))?;
         let recalls = recorder.recalls.clone();
         let (rules_desk, rules_thread) =
             rules_desk::start(reloader.clone()).map_err(io_error("rules desk"))?;
         let shared = Arc::new(Shared {
             rules: rules_desk,
+            decisions: log.desk,
             recorder,
             state: state.clone(),
             metrics: metrics.clone(),
@@ -230,6 +242,7 @@ impl Engine {
             reloader.clone(),
             recalls,
             (config.budget_us, stopped.clone()),
+            gate,
         );
         threads.push(admin::start(admin_listener, admin, stopped).map_err(io_error("admin port"))?);
         let (stop_velocity, stopped) = bounded(0);
@@ -268,6 +281,7 @@ impl Engine {
             audit: audit_thread,
             rules: rules_thread,
             recorder: recorder_thread,
+            decision_log: log.threads,
             listen,
             admin: admin_address,
         })
@@ -339,6 +353,7 @@ impl Engine {
         let _ = self.audit.join();
         let _ = self.rules.join();
         let _ = self.recorder.join();
+        self.decision_log.into_iter().for_each(|thread| drop(thread.join()));
     }
 }
 

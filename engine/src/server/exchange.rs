@@ -15,8 +15,9 @@ use sparr_protocol::card::looks_like_card_number;
 use sparr_protocol::codes::{AuthMethod, RequestedBy, SubjectKind};
 use sparr_protocol::contact;
 use sparr_protocol::exchange::{
-    ExchangeAnswer, ExchangeError, ExchangeRequest, ExemptionOperation, IndicatorOperation, LookedBy,
-    MemberOperation, Operation, OperationKind, RecallOperation, Refusal, RulesOperation, Said, SubjectText,
+    DecisionQuery, ExchangeAnswer, ExchangeError, ExchangeRequest, ExemptionOperation, IndicatorOperation,
+    LookedBy, MemberOperation, Operation, OperationKind, RecallOperation, Refusal, RulesOperation, Said,
+    SubjectText,
 };
 use sparr_protocol::exemption::ExemptionKey;
 use sparr_protocol::flag::MerchantRef;
@@ -34,6 +35,8 @@ pub(super) enum Handled {
     Now(Vec<ExchangeAnswer>),
     /// Something about recalls.
     Recall(RecallOperation),
+    /// A question about the decision log: its answer comes when it was read.
+    Decisions(Box<DecisionQuery>),
     /// Something about rule sets: its answer comes when they are loaded.
     Rules(RulesOperation),
     /// A change: its answer comes from the journal.
@@ -70,6 +73,7 @@ pub(super) fn handle(
             Handled::Now(said.into_iter().map(|said| ExchangeAnswer { id, position, said }).collect())
         }
         Ok(Done::Rules(operation)) => Handled::Rules(operation),
+        Ok(Done::Decisions(query)) => Handled::Decisions(query),
         // Other engines believe a member's engine what its own people did, and the police what they signed.
         Ok(Done::Change(intent))
             if state.exchange.is_networked()
@@ -91,11 +95,12 @@ pub(super) fn handle(
 enum Done {
     Said(Vec<Said>),
     Rules(RulesOperation),
+    Decisions(Box<DecisionQuery>),
     Recall(RecallOperation),
     Change(Intent),
 }
 
-/// Operations that show what is known of somebody: each leaves a line in the audit, refused or not.
+/// Operations that show what is known of somebody, or payments of many: each leaves a line in the audit, refused or not.
 fn is_look_up(kind: OperationKind) -> bool {
     matches!(
         kind,
@@ -103,6 +108,7 @@ fn is_look_up(kind: OperationKind) -> bool {
             | OperationKind::FlagReport
             | OperationKind::FlagList
             | OperationKind::VelocityShow
+            | OperationKind::DecisionList
     )
 }
 
@@ -114,7 +120,7 @@ fn audited(answered: Result<Done, Refusal>, mut looked: Looked, looking: &Lookin
                 said.iter().filter(|one| matches!(one, Said::Flag(_) | Said::Velocity(_))).count() as u64,
             );
         }
-        Ok(Done::Change(_) | Done::Rules(_) | Done::Recall(_)) => {}
+        Ok(Done::Change(_) | Done::Rules(_) | Done::Decisions(_) | Done::Recall(_)) => {}
         Err(refusal) => looked.refused = Some(refusal.name().to_owned()),
     }
     looking.audit.note(Event::Looked(looked))?;
@@ -203,6 +209,7 @@ fn carry_out(
         | Operation::Rules(_)
         | Operation::Recall(_)
         | Operation::VelocityShow { .. }
+        | Operation::DecisionList(_)
             if actor.member != state.member() =>
         {
             return Err(Refusal::NotPermitted);
@@ -221,6 +228,7 @@ fn carry_out(
             }
             Done::Said(velocity::show(&keys, state, now)?)
         }
+        Operation::DecisionList(query) => Done::Decisions(query),
         Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
     })
 }

@@ -126,6 +126,7 @@ pub struct SigningKey {
     reset_key: Zeroizing<[u8; 32]>,
     audit_key: Zeroizing<[u8; 32]>,
     siblings_key: Zeroizing<[u8; 32]>,
+    decision_log_key: Zeroizing<[u8; 32]>,
 }
 
 /// Number of the first signing key of an engine.
@@ -152,7 +153,8 @@ impl SigningKey {
         let reset_key = Zeroizing::new(blake3::derive_key("sparr stateless reset v1", seed.as_ref()));
         let audit_key = Zeroizing::new(blake3::derive_key("sparr audit chain v1", seed.as_ref()));
         let siblings_key = Zeroizing::new(blake3::derive_key("sparr siblings v1", seed.as_ref()));
-        Ok(Self { pair, reset_key, audit_key, siblings_key })
+        let decision_log_key = Zeroizing::new(blake3::derive_key("sparr decision log v1", seed.as_ref()));
+        Ok(Self { pair, reset_key, audit_key, siblings_key, decision_log_key })
     }
 
     /// Signs bytes.
@@ -177,6 +179,11 @@ impl SigningKey {
     /// The key under which engines of one member speak with each other: they share the signing key, and nobody else has it.
     pub fn siblings_key(&self) -> &[u8; 32] {
         &self.siblings_key
+    }
+
+    /// The key under which segments of the decision log are sealed.
+    pub fn decision_log_key(&self) -> &[u8; 32] {
+        &self.decision_log_key
     }
 
     /// The public half as members are known by it.

@@ -9,6 +9,7 @@ pub mod config;
 mod connection;
 mod credentials;
 mod dashboard;
+pub mod decision_log;
 mod dev;
 mod engine;
 mod exchange;

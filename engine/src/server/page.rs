@@ -17,6 +17,17 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } pre { over
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 0 2.5rem; align-items: start; }
 ";
 
+/// How the decision log stands, in a line.
+fn decision_log(admin: &Admin) -> String {
+    let Some(log) = &admin.log else { return "off: every answer says unlogged".to_owned() };
+    let size = log.size();
+    let well = if log.is_well() { "" } else { "; IT CANNOT BE WRITTEN" };
+    format!(
+        "{} answers, {} on their way, {} dropped, {} gaps{well}",
+        size.written, size.waiting, size.dropped, size.gaps
+    )
+}
+
 /// The page.
 pub(super) fn render(admin: &Admin, moment: Moment) -> String {
     let total = admin.metrics.total();
@@ -65,6 +76,7 @@ fn head(out: &mut String, admin: &Admin, moment: Moment) {
             format!("{} kept, {} KiB, {} missed", recent.requests, recent.bytes / 1_024, recent.missed),
         ),
         ("Recalls", admin.recalls.found().to_string()),
+        ("Decision log", decision_log(admin)),
     ] {
         push(out, format_args!("<tr><th>{what}<td>{value}"));
     }

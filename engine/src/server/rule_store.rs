@@ -21,6 +21,8 @@ const KEPT: usize = 32;
 /// Where copies and history lie.
 pub(super) struct RuleStore {
     dir: PathBuf,
+    /// How long a set is kept after another one has replaced it: answers of that time are run again with it.
+    kept_for_ms: i64,
 }
 
 /// One line of the history.
@@ -62,11 +64,11 @@ impl Entry {
 }
 
 impl RuleStore {
-    /// The store of a data folder.
-    pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
+    /// The store of a data folder; sets that decided in the last so many days are kept.
+    pub(super) fn open(data_dir: &Path, kept_for_days: u32) -> io::Result<Self> {
         let dir = data_dir.join("rule-sets");
         fs::create_dir_all(&dir)?;
-        Ok(Self { dir })
+        Ok(Self { dir, kept_for_ms: i64::from(kept_for_days).saturating_mul(86_400_000) })
     }
 
     fn file(&self, digest: &str) -> PathBuf {
@@ -75,10 +77,12 @@ impl RuleStore {
 
     /// Keeps a set, durably.
     pub(super) fn keep(&self, digest: RuleSetDigest, sources: &Sources) -> io::Result<()> {
+        // The rules that are off now belong to the digest: without them the same files are another set.
+        let killed = self.killed();
         let file = |file: &SourceFile| json!({"name": file.name, "text": file.text});
         let files = |files: &[SourceFile]| files.iter().map(file).collect::<Vec<_>>();
         let body = json!({
-            "rules": files(&sources.rules), "lists": files(&sources.lists), "reasons": file(&sources.reasons)
+            "rules": files(&sources.rules), "lists": files(&sources.lists), "reasons": file(&sources.reasons), "killed": killed
         })
         .to_string();
         let path = self.file(&digest.to_string());
@@ -92,6 +96,11 @@ impl RuleStore {
 
     /// A kept set; none where it is not there, or not whole.
     pub(super) fn read(&self, digest: &str) -> Option<Sources> {
+        self.read_with_killed(digest).map(|(sources, _)| sources)
+    }
+
+    /// A kept set, and the rules that were switched off in it.
+    pub(super) fn read_with_killed(&self, digest: &str) -> Option<(Sources, BTreeSet<String>)> {
         let name = digest.bytes().all(|byte| byte.is_ascii_hexdigit());
         let text = fs::read_to_string(self.file(name.then_some(digest)?)).ok()?;
         let (head, body) = text.split_once('\n')?;
@@ -102,7 +111,10 @@ impl RuleStore {
             Some(SourceFile { name: text("name")?, text: text("text")? })
         };
         let files = |key: &str| body.get(key)?.as_array()?.iter().map(file).collect::<Option<Vec<_>>>();
-        Some(Sources { rules: files("rules")?, lists: files("lists")?, reasons: file(body.get("reasons")?)? })
+        let killed = body.get("killed").cloned().unwrap_or_else(|| json!([]));
+        let killed = serde_json::from_value(killed).ok()?;
+        let (rules, lists, reasons) = (files("rules")?, files("lists")?, file(body.get("reasons")?)?);
+        Some((Sources { rules, lists, reasons }, killed))
     }
 
     /// Adds to the history, durably, and forgets copies that no recent entry names.
@@ -111,7 +123,7 @@ impl RuleStore {
             fs::OpenOptions::new().create(true).append(true).open(self.dir.join("history.jsonl"))?;
         writeln!(out, "{}", entry.to_json())?;
         out.sync_all()?;
-        let recent: Vec<String> = self.history().into_iter().rev().take(KEPT).map(|it| it.digest).collect();
+        let recent = self.still_needed(entry.at);
         for file in fs::read_dir(&self.dir)?.flatten() {
             let path = file.path();
             let digest = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
@@ -120,6 +132,22 @@ impl RuleStore {
             }
         }
         Ok(())
+    }
+
+    /// Digests of the last sets of the history, and of those that answers which are kept may name.
+    fn still_needed(&self, now: Timestamp) -> Vec<String> {
+        let mut needed = Vec::new();
+        // A set decides until the next one is activated.
+        let mut replaced_at = now;
+        for (at, entry) in self.history().into_iter().rev().enumerate() {
+            if at < KEPT || now.ms_since(replaced_at) <= self.kept_for_ms {
+                if entry.activated() {
+                    replaced_at = entry.at;
+                }
+                needed.push(entry.digest);
+            }
+        }
+        needed
     }
 
     /// The rules that were switched off by hand: they stay off across reloads and restarts.

@@ -5,14 +5,18 @@
 //! durable. Keys are pseudonyms, so a file of another network key is of no use and is left aside.
 //!
 //! After an ordered stop nothing is missing: windows hold what this engine has screened. After a kill the events since the
-//! file was written are missing; the windows go on with what is known and say so (`window_warming`) until they have filled.
+//! file was written are observed again out of the decision log, and what is missing is its last moments; windows that reach
+//! back to these say so (`window_warming`). Without a whole log everything since the file is missing, and windows say so until
+//! they have filled.
 
 use super::clock;
+use super::decision_log;
 use crate::pack::Pack;
 use crate::state::State;
 use crate::velocity::Observed;
 use crate::velocity::spec::KeyPlan;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use sparr_protocol::time::Timestamp;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +24,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const MAGIC: &[u8; 8] = b"sparrve2";
+const MAGIC: &[u8; 8] = b"sparrve3";
+/// A request that was on its way while the file was begun may have been observed or not; twice is once.
+const OVERLAP_MS: i64 = 5_000;
+/// What was answered in so many milliseconds before a kill is not in the decision log.
+const UNTOLD_MS: i64 = 200;
 /// No part is longer: a length that lies asks for no memory.
 const PART_BYTES_MAX: u32 = 16 << 20;
 
@@ -32,11 +40,13 @@ fn file(data_dir: &Path) -> PathBuf {
 struct Head {
     /// Whether nothing was screened after it was written.
     at_stop: bool,
+    /// When writing it began: what came before is in it.
+    began: Timestamp,
     keys: Vec<[u8; 16]>,
     observed: Vec<(KeyPlan, Observed)>,
 }
 
-crate::pack::pack_fields!(Head { at_stop, keys, observed });
+crate::pack::pack_fields!(Head { at_stop, began, keys, observed });
 
 fn put(out: &mut impl Write, place: &mut u64, bytes: &[u8]) -> io::Result<()> {
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
@@ -79,7 +89,8 @@ fn write(data_dir: &Path, state: &State, at_stop: bool) -> io::Result<()> {
     let mut place = 0;
     out.write_all(MAGIC)?;
     let mut head = Vec::new();
-    Head { at_stop, keys: state.keyring.fingerprints(), observed: state.observed() }.pack(&mut head);
+    let (began, keys) = (clock::now(), state.keyring.fingerprints());
+    Head { at_stop, began, keys, observed: state.observed() }.pack(&mut head);
     put(&mut out, &mut place, &head)?;
     state.stores.velocity.save(|block| put(&mut out, &mut place, block))?;
     put(&mut out, &mut place, &[])?;
@@ -90,21 +101,42 @@ fn write(data_dir: &Path, state: &State, at_stop: bool) -> io::Result<()> {
 }
 
 /// Reads what an earlier life has counted, before any rule set decides. What cannot be read is left aside, and windows begin
-/// anew.
-pub(super) fn read(data_dir: &Path, state: &State) {
-    match read_file(data_dir, state) {
-        Ok(Some((head, keys))) => {
-            let now = clock::now();
-            let lost = !head.at_stop;
-            let observed = head.observed.into_iter();
-            let observed = observed.map(|(plan, observed)| (plan, observed.restored(lost, now)));
-            state.go_on_observing(observed.collect());
-            tracing::info!(keys, after_kill = lost, "velocity goes on from its snapshot");
-        }
-        Ok(None) => {}
+/// anew. Gives back from when on the decision log is to be observed again, once a rule set decides.
+pub(super) fn read(data_dir: &Path, log_key: &[u8; 32], state: &State) -> Option<Timestamp> {
+    let (head, keys) = match read_file(data_dir, state) {
+        Ok(Some(found)) => found,
+        Ok(None) => return None,
         Err(error) => {
             tracing::error!(%error, "the velocity snapshot cannot be read: windows begin anew");
+            return None;
         }
+    };
+    let now = clock::now();
+    let since = head.began.saturating_add_ms(-OVERLAP_MS);
+    let tail = if head.at_stop { None } else { decision_log::reach(data_dir, log_key, since).transpose() };
+    let tail = tail.and_then(|tail| {
+        tail.inspect_err(
+            |error| tracing::error!(%error, "the decision log cannot be read: velocity does without"),
+        )
+        .ok()
+    });
+    let whole_until = tail.filter(|tail| tail.is_whole).map(|tail| tail.until.saturating_add_ms(UNTOLD_MS));
+    let go_on = |observed: Observed| match whole_until {
+        Some(until) => observed.restored_until(until),
+        None => observed.restored(!head.at_stop, now),
+    };
+    let observed = head.observed.into_iter().map(|(plan, observed)| (plan, go_on(observed)));
+    state.go_on_observing(observed.collect());
+    tracing::info!(keys, after_kill = !head.at_stop, "velocity goes on from its snapshot");
+    tail.map(|_| since)
+}
+
+/// Observes the end of the decision log again, behind the snapshot.
+pub(super) fn replay(data_dir: &Path, log_key: &[u8; 32], since: Option<Timestamp>, state: &State) {
+    let Some(since) = since else { return };
+    match decision_log::replay(data_dir, log_key, since, state) {
+        Ok(requests) => tracing::info!(requests, "velocity has observed the end of the decision log again"),
+        Err(error) => tracing::error!(%error, "the decision log cannot be read: velocity does without"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::caller::{CallerError, caller};
 use super::connection;
+use super::decision_log::DecisionsDesk;
 use super::journal::JournalHandle;
 use super::lookups::Looking;
 use super::recorder::RecorderHandle;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub looking: Arc<Looking>,
     /// Keeps what was screened, and takes in what became of it.
     pub recorder: RecorderHandle,
+    /// Where questions about the decision log go.
+    pub decisions: DecisionsDesk,
     /// Where changes of rule sets go.
     pub rules: RulesDesk,
     /// Frames that were answered, of all workers: an engine that drains watches it come to rest.

@@ -48,6 +48,15 @@ impl Observed {
         Self { events, firsts: self.firsts, gap_until: now, is_restored: true }
     }
 
+    /// The same after a kill where everything was observed again but what came right before it: until `gap_until`.
+    #[must_use]
+    pub fn restored_until(self, gap_until: Timestamp) -> Self {
+        let missing = |since: Timestamp| since.max(gap_until);
+        let Reach { since, up_to_ms, longer_since } = self.events;
+        let events = Reach { since: missing(since), up_to_ms, longer_since: missing(longer_since) };
+        Self { events, firsts: self.firsts, gap_until, is_restored: true }
+    }
+
     /// The same, said without the engine's own start.
     #[must_use]
     pub fn from(self, began: Timestamp) -> Self {

@@ -7,6 +7,8 @@ mod backtest;
 mod backtest_threads;
 mod certificates;
 mod client;
+mod decision_log;
+mod decision_log_faults;
 mod demo;
 mod dependencies;
 mod doors;

@@ -183,6 +183,12 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
     }
     run(&["flag", "list", "--json"]);
     run(&["flag", "list"]);
+    // Everything that the decision log gives away, in every form.
+    run(&["decisions", "--json", "--rerun", "--limit", "0"]);
+    run(&["decisions", "--export", "--allow-gaps"]);
+    run(&["explain", &id(1), "--all", "--rerun"]);
+    run(&["explain", &id(1), "--all", "--json"]);
+    run(&["incident-export", "--json"]);
     for page in ["/", "/metrics", "/readyz?verbose", &format!("/{}", PEOPLE[0])] {
         printed.extend_from_slice(engine.get(page).1.as_bytes());
     }

@@ -76,6 +76,8 @@ pub enum Said {
     Velocity(Box<VelocityEntry>),
     /// What one window of the key before it holds; more answers follow.
     Window(Box<WindowEntry>),
+    /// A piece of a text of JSON objects, one a line; the pieces in their order are the text, and `End` ends it.
+    Piece(String),
 }
 
 impl Said {
@@ -93,7 +95,8 @@ impl Said {
             | Self::Engine(_)
             | Self::Recalled(_)
             | Self::Velocity(_)
-            | Self::Window(_) => true,
+            | Self::Window(_)
+            | Self::Piece(_) => true,
             Self::Durable { .. }
             | Self::Refused(_)
             | Self::End
@@ -166,6 +169,11 @@ const RECALLED: u8 = 14;
 const BLAST: u8 = 15;
 const VELOCITY: u8 = 24;
 const WINDOW: u8 = 25;
+const PIECE: u8 = 32;
+
+/// Bytes of one [`Said::Piece`] at most.
+pub const PIECE_BYTES_MAX: usize =
+    EXCHANGE_ANSWER_FRAME_BYTES_MAX - FRAME_HEADER_BYTES - codec::size::<AnswerHead>();
 
 const _: () = assert!(
     codec::size::<AnswerHead>() + blast::ENTRY_BYTES_MAX + recall::ENTRY_BYTES_MAX + FRAME_HEADER_BYTES
@@ -206,6 +214,7 @@ impl ExchangeAnswer {
             Said::Blast(_) => (BLAST, 0),
             Said::Velocity(_) => (VELOCITY, 0),
             Said::Window(_) => (WINDOW, 0),
+            Said::Piece(_) => (PIECE, 0),
         };
         let head = AnswerHead {
             id: self.id.0,
@@ -249,6 +258,7 @@ impl ExchangeAnswer {
                 Said::Blast(blast) => blast.write(out),
                 Said::Velocity(entry) => entry.write(out),
                 Said::Window(entry) => entry.write(out),
+                Said::Piece(text) => out.extend_from_slice(text.as_bytes()),
                 Said::Refused(_) | Said::End => {}
             }
         });
@@ -326,6 +336,10 @@ impl ExchangeAnswer {
             }
             VELOCITY => (Said::Velocity(Box::new(VelocityEntry::read(rest)?)), &[][..]),
             WINDOW => (Said::Window(Box::new(WindowEntry::read(rest)?)), &[][..]),
+            PIECE => {
+                let text = str::from_utf8(rest).map_err(|_| ExchangeError::Value("piece"))?;
+                (Said::Piece(text.to_owned()), &[][..])
+            }
             _ => return Err(ExchangeError::Value("said")),
         };
         if !rest.is_empty() {

@@ -93,6 +93,7 @@ pub(super) fn write(operation: &Operation, out: &mut Vec<u8>) {
         | Operation::Rules(_)
         | Operation::ExchangeStatus
         | Operation::Recall(_)
+        | Operation::DecisionList(_)
         | Operation::ReasonName { .. }
         | Operation::VelocityShow { .. } => {}
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod blast;
+mod decisions;
 mod entries;
 mod exemptions;
 mod flags;
@@ -20,6 +21,8 @@ mod velocity;
 pub(crate) use answer::layouts as answer_layouts;
 #[cfg(test)]
 pub(crate) use blast::LAYOUT as BLAST_LAYOUT;
+#[cfg(test)]
+pub(crate) use decisions::LAYOUT as DECISIONS_LAYOUT;
 #[cfg(test)]
 pub(crate) use entries::layouts as entry_layouts;
 #[cfg(test)]
@@ -41,8 +44,9 @@ pub(crate) use velocity::layouts as velocity_layouts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{ExchangeAnswer, Said};
+pub use answer::{ExchangeAnswer, PIECE_BYTES_MAX, Said};
 pub use blast::BlastEntry;
+pub use decisions::{Answered, DECISIONS_MAX, DecisionDetail, DecisionPlace, DecisionQuery};
 pub use entries::{FlagEntry, IndicatorEntry, Look};
 pub use exemptions::{ExemptionEntry, ExemptionOperation};
 pub use indicators::IndicatorOperation;
@@ -110,6 +114,8 @@ codes! {
         ReasonName = 64 "reason_name",
         /// What is counted of one key.
         VelocityShow = 72 "velocity_show",
+        /// Answers of the engine, as the decision log has them.
+        DecisionList = 80 "decision_list",
     }
 
     /// Why an operation was refused. The number is forever.
@@ -220,6 +226,10 @@ codes! {
         AcceptNeeded = 51 "accept_needed",
         /// No rule of the active set counts by this key.
         NoSuchKey = 56 "no_such_key",
+        /// The engine keeps no decision log.
+        LogOff = 60 "log_off",
+        /// The decision log cannot be read; the engine's log says why.
+        LogUnreadable = 61 "log_unreadable",
     }
 
     /// Where a flag stands.

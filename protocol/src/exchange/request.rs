@@ -3,8 +3,8 @@
 use super::flags::{self, LiftWire};
 use super::velocity::{self, KeyText};
 use super::{
-    ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind, RecallOperation,
-    RulesOperation, TermsWire, zero,
+    DecisionQuery, ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind,
+    RecallOperation, RulesOperation, TermsWire, zero,
 };
 use crate::codec;
 use crate::codes::{AuthMethod, RequestedBy, SubjectKind};
@@ -139,6 +139,8 @@ pub enum Operation {
     ExchangeStatus,
     /// Requests that would be answered otherwise now.
     Recall(RecallOperation),
+    /// Answers of the engine, as the decision log has them.
+    DecisionList(Box<DecisionQuery>),
     /// The name of a reason code.
     ReasonName {
         /// The code.
@@ -200,6 +202,7 @@ impl Operation {
             Self::Rules(operation) => operation.kind(),
             Self::ExchangeStatus => OperationKind::ExchangeStatus,
             Self::Recall(operation) => operation.kind(),
+            Self::DecisionList(_) => OperationKind::DecisionList,
             Self::ReasonName { .. } => OperationKind::ReasonName,
             Self::VelocityShow { .. } => OperationKind::VelocityShow,
         }
@@ -264,6 +267,7 @@ impl ExchangeRequest {
                 Operation::Exemption(operation) => operation.write(out),
                 Operation::Rules(operation) => operation.write(out),
                 Operation::Recall(operation) => operation.write(out),
+                Operation::DecisionList(query) => query.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
                 Operation::VelocityShow { first, second } => {
                     velocity::write_keys(first, second.as_ref(), out);
@@ -355,6 +359,10 @@ impl ExchangeRequest {
             OperationKind::VelocityShow => {
                 let (first, second) = velocity::read_keys(rest)?;
                 (Operation::VelocityShow { first, second }, &[][..])
+            }
+            OperationKind::DecisionList => {
+                let (query, rest) = DecisionQuery::read(rest)?;
+                (Operation::DecisionList(Box::new(query)), rest)
             }
             OperationKind::ReasonName => {
                 let (code, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;

@@ -127,6 +127,17 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         Operation::Rules(RulesOperation::Plan),
         Operation::Recall(RecallOperation::List(7)),
         Operation::Recall(RecallOperation::Watch(0)),
+        Operation::DecisionList(Box::new(DecisionQuery {
+            request: Some(RequestId([3; 16])),
+            since: Timestamp::from_ms(5),
+            until: Timestamp::from_ms(6),
+            after: DecisionPlace { segment: 7, at: 8 },
+            limit: DECISIONS_MAX,
+            answer: Answered::NotScreened,
+            member: Some(registrar),
+            rule: Some("card-testing".to_owned()),
+            detail: DecisionDetail { rerun: true, explain: true, export: false },
+        })),
         Operation::Rules(RulesOperation::Approve(digest)),
         Operation::Rules(RulesOperation::Rollback(Some(digest))),
         Operation::Rules(RulesOperation::Rollback(None)),
@@ -157,6 +168,9 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
                     message.len() - end == 1 + rule.len()
                 }
                 Operation::Rules(RulesOperation::Reload { accept }) => *accept && message.len() - end == 1,
+                Operation::DecisionList(query) => {
+                    query.rule.as_ref().is_some_and(|rule| message.len() - end == 1 + rule.len())
+                }
                 _ => false,
             };
             assert!(
@@ -335,6 +349,7 @@ fn every_answer_round_trips() {
             rule_set: None,
             ..engine
         })),
+        Said::Piece("å".repeat(PIECE_BYTES_MAX / 2)),
         Said::Plan(PlannedChange::Replaces),
         Said::Look(look),
         Said::Velocity(Box::new(velocity.clone())),

@@ -28,7 +28,7 @@ pub(in crate::rules) fn parse_duration(text: &str) -> Option<i64> {
 }
 
 /// Writes a length of time in the same way.
-pub(in crate::rules) fn duration_text(ms: i64) -> String {
+pub(crate) fn duration_text(ms: i64) -> String {
     let mut rest = ms.unsigned_abs();
     let mut text = String::from(if ms < 0 { "-" } else { "" });
     for (name, unit) in UNITS.iter().rev() {

@@ -15,7 +15,8 @@ mod separation;
 mod times;
 mod velocity;
 
-pub(super) use durations::{duration_text, parse_duration};
+pub(crate) use durations::duration_text;
+pub(super) use durations::parse_duration;
 pub(super) use indicators::reads_indicators;
 pub(super) use separation::check as check_separation;
 pub(super) use velocity::{parse_key, parse_window};

@@ -5,14 +5,16 @@ use super::defaults::{
     LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
     VELOCITY_SNAPSHOT_SECONDS,
 };
-use super::link;
 use super::required::REQUIRED;
 use super::{ADMIN, DATA_DIR, LISTEN, RULES_DIR};
+use super::{decision_log, link};
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 
 /// The names of all keys, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|key| key.name).chain(link::KEYS.iter().map(|(name, ..)| *name))
+    let tables =
+        link::KEYS.iter().map(|(name, ..)| *name).chain(decision_log::KEYS.iter().map(|(name, ..)| *name));
+    KEYS.iter().map(|key| key.name).chain(tables)
 }
 
 /// A key of the file: its name, its default as it is written, and what it means.
@@ -143,7 +145,7 @@ const KEYS: &[Key] = &[
         name: "velocity_snapshot_seconds",
         value: || VELOCITY_SNAPSHOT_SECONDS.to_string(),
         meaning: "How often velocity is written down. An ordered stop loses nothing; after a kill the events since then are\n\
-                  missing, and the answers say so (window_warming).",
+                  observed again out of the decision log; where that has gaps, they are missing and answers say so (window_warming).",
     },
     Key {
         name: "request_ids_max",
@@ -195,6 +197,15 @@ pub fn commented_defaults() -> String {
     text.push_str("[required]\n");
     for (kind, fields) in REQUIRED {
         text.push_str(&format!("{} = {fields:?}\n", kind.name()));
+    }
+    comment(
+        &mut text,
+        "The decision log: every answer with what running it again needs, in pseudonyms, under the data folder.",
+    );
+    text.push_str("[decision_log]\n");
+    for (name, value, meaning) in decision_log::KEYS {
+        comment(&mut text, meaning);
+        text.push_str(&format!("{name} = {}\n", value()));
     }
     comment(
         &mut text,

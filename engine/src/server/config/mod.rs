@@ -1,6 +1,7 @@
 //! An engine's configuration: defaults, then a file, then the environment and the command line. Checked once, with
 //! every error at once.
 
+mod decision_log;
 mod defaults;
 mod exchange;
 mod keys;
@@ -17,6 +18,7 @@ pub use link::{LinkConfig, LinkTls};
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 use crate::policy::{Policy, Sharing};
+use crate::server::decision_log::DecisionLogConfig;
 use defaults::{
     BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, JOURNAL_RESERVE_MIB_MAX,
     JOURNAL_RESERVE_MIB_MIN, KIND, LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM,
@@ -70,6 +72,8 @@ struct Written {
     #[serde(default)]
     stale_after_ms: BTreeMap<String, u32>,
     exchange: Option<link::WrittenExchange>,
+    #[serde(default)]
+    decision_log: decision_log::WrittenDecisionLog,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -206,6 +210,8 @@ pub struct EngineConfig {
     pub snapshot_records: u64,
     /// File of numbers that nobody was ever given.
     pub honey_numbers: Option<PathBuf>,
+    /// What is kept of answers.
+    pub decision_log: DecisionLogConfig,
     /// How the other engines are reached. Without it the engine's own journal is the whole exchange.
     pub exchange: Option<LinkConfig>,
 }
@@ -297,8 +303,10 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let members = exchange::members(written.members, dev);
     let sharing = exchange::sharing(written.legal_basis, dev);
     let link = link::link(written.exchange);
+    let decision_log = decision_log::decision_log(written.decision_log);
     let mut take = |error: String| errors.push(error);
     let link = link.map_err(|all| all.into_iter().for_each(&mut take));
+    let decision_log = decision_log.map_err(|all| all.into_iter().for_each(&mut take));
     let kind = kind.map_err(&mut take);
     let members = members.map_err(|all| all.into_iter().for_each(&mut take));
     let sharing = sharing.map_err(|all| all.into_iter().for_each(&mut take));
@@ -311,7 +319,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
     let stale_after = stale_after.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
-    let exchange = (kind, members, sharing, link);
+    let exchange = (kind, members, sharing, link, decision_log);
     let said = (clock, activation, verify_unavailable, reserve_mib.map_err(&mut take));
     let asked = (required, stale_after);
     match (member, listen, admin, said, asked, tls, exchange) {
@@ -322,7 +330,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
             (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
             (Ok(required), Ok(stale_after)),
             Ok(tls),
-            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange)),
+            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange), Ok(decision_log)),
         ) => {
             // The engine's own member is known by what it is.
             members.retain(|other| other.member != member);
@@ -355,6 +363,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 honey_numbers: written.honey_numbers,
                 exchange,
                 budget_us: written.budget_us.map_or(BUDGET_US, NonZeroU64::get),
+                decision_log,
                 velocity_snapshot: Duration::from_secs(
                     written.velocity_snapshot_seconds.map_or(VELOCITY_SNAPSHOT_SECONDS, NonZeroU64::get),
                 ),

@@ -4,26 +4,26 @@
 //! One thread for all of it, so that a final result never overtakes the request that it is about. Workers hand on whole
 //! batches and wait for nothing: where too much is on its way, a batch is counted and not kept.
 
+mod batch;
 mod file;
 mod recalls;
 
+pub(super) use batch::Batch;
 pub(in crate::server) use recalls::Recalls;
 
 use super::clock;
+use super::decision_log::{Feed, Gate, WAITING_MAX as LOGGED_MAX};
 use super::journal::Reply;
 use crate::aftermath::{AFTERMATH_MAX, KeptLabel, KeptResult, Told};
 use crate::facts::windows;
-use crate::ids::CallerNo;
-use crate::recent::{Fresh, Reads, Recaller, Recorded, Touch};
-use crate::request::{KeyName, Noted, ValueKind};
-use crate::state::{Moment, State};
-use crate::velocity::Reading;
+use crate::recent::{Recaller, Recorded, Touch};
+use crate::request::{KeyName, ValueKind};
+use crate::state::State;
 use crate::velocity::spec::Mark;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use file::{AftermathFile, Line};
 use sparr_protocol::aftermath::{Final, FinalResult, Label};
 use sparr_protocol::exchange::{Refusal, Said};
-use sparr_protocol::response::AuthorisationResponse;
 use sparr_protocol::time::Timestamp;
 use std::io;
 use std::path::Path;
@@ -33,113 +33,79 @@ use std::time::Duration;
 
 /// Batches, results and labels that may wait.
 const WAITING_MAX: usize = 1_024;
+/// What may wait at most: each batch with a logged answer has a place in the decision log, and there are so many.
+const QUEUE_MAX: usize = LOGGED_MAX + 2 * WAITING_MAX;
+/// Batches whose memory is kept.
+const SPARE_MAX: usize = 64;
 /// Results and labels that are made durable at once.
 const TOLD_AT_ONCE_MAX: usize = 1_024;
 /// How often records are looked at that came in. A request that was on its way while its flag came is found in the second
 /// look.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Requests that one worker has screened in one go.
-#[derive(Default)]
-pub(super) struct Batch {
-    bytes: Vec<u8>,
-    readings: Vec<Reading>,
-    hits: Vec<u16>,
-    rows: Vec<Row>,
-    reads: Option<Arc<Reads>>,
-}
-
-/// One request: where its parts end, and its answer.
-struct Row {
-    bytes: usize,
-    readings: usize,
-    hits: usize,
-    noted: Option<Noted>,
-    moment: Moment,
-    caller: CallerNo,
-    response: AuthorisationResponse,
-}
-
-impl Batch {
-    /// Adds a request that was just screened.
-    pub(super) fn push(&mut self, fresh: &Fresh<'_>) {
-        self.bytes.extend_from_slice(fresh.message);
-        self.readings.extend_from_slice(fresh.readings);
-        self.hits.extend_from_slice(fresh.hits);
-        if self.reads.is_none() {
-            self.reads = fresh.reads.cloned();
-        }
-        self.rows.push(Row {
-            bytes: self.bytes.len(),
-            readings: self.readings.len(),
-            hits: self.hits.len(),
-            noted: fresh.noted.copied(),
-            moment: fresh.moment,
-            caller: fresh.caller,
-            response: fresh.response,
-        });
-    }
-
-    /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    fn each(&self, mut take: impl FnMut(&Fresh<'_>)) {
-        let (mut bytes, mut readings, mut hits) = (0, 0, 0);
-        for row in &self.rows {
-            take(&Fresh {
-                message: &self.bytes[bytes..row.bytes],
-                moment: row.moment,
-                caller: row.caller,
-                response: row.response,
-                noted: row.noted.as_ref(),
-                readings: &self.readings[readings..row.readings],
-                hits: &self.hits[hits..row.hits],
-                reads: self.reads.as_ref(),
-            });
-            (bytes, readings, hits) = (row.bytes, row.readings, row.hits);
-        }
-    }
-}
-
 /// What the recorder is handed.
 enum Handed {
-    Screened(Batch),
-    Result(FinalResult, Reply),
-    Label(Label, Reply),
+    Screened(Box<Batch>),
+    Result(Box<FinalResult>, Reply),
+    Label(Box<Label>, Reply),
 }
 
 /// Hands things to the recorder.
 #[derive(Clone)]
 pub(super) struct RecorderHandle {
     handed: Sender<Handed>,
+    /// Batches that were taken in, with their memory.
+    spare: Receiver<Box<Batch>>,
     state: Arc<State>,
+    /// Room in the decision log, where there is one.
+    pub(super) log: Option<Arc<Gate>>,
     /// What was found.
     pub(super) recalls: Arc<Recalls>,
 }
 
 impl RecorderHandle {
-    /// Hands on what was screened; where too much waits, it is counted and not kept.
-    pub(super) fn screened(&self, batch: Batch) {
-        let requests = batch.rows.len() as u64;
-        if self.handed.try_send(Handed::Screened(batch)).is_err() {
-            self.state.recent.missed(requests);
+    /// Whether anybody wants to hear of what was screened.
+    pub(super) fn listens(&self) -> bool {
+        self.log.is_some() || self.state.recent.is_on()
+    }
+
+    /// An empty batch.
+    pub(super) fn batch(&self) -> Box<Batch> {
+        self.spare.try_recv().unwrap_or_default()
+    }
+
+    /// Hands on what was answered; where too much waits, it is counted and not kept. What has a place in the decision log
+    /// always finds room: there are fewer such places than batches that may wait.
+    pub(super) fn screened(&self, batch: Box<Batch>) {
+        let ((requests, last), logged) = (batch.size(), batch.logged);
+        if (logged > 0 || self.has_room()) && self.handed.try_send(Handed::Screened(batch)).is_ok() {
+            return;
         }
+        self.state.recent.missed(requests);
+        if let (Some(log), Some(last)) = (&self.log, last) {
+            log.releases(logged);
+            log.misses(logged as u64, last);
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.handed.len() < WAITING_MAX
     }
 
     /// Hands on a final result; `reply` hears when it is durable.
     pub(super) fn result(&self, result: FinalResult, reply: Reply) {
-        self.told(Handed::Result(result, reply));
+        self.told(Handed::Result(Box::new(result), reply));
     }
 
     /// Hands on a label; `reply` hears when it is durable.
     pub(super) fn label(&self, label: Label, reply: Reply) {
-        self.told(Handed::Label(label, reply));
+        self.told(Handed::Label(Box::new(label), reply));
     }
 
     fn told(&self, handed: Handed) {
-        let (handed, refusal) = match self.handed.try_send(handed) {
+        let sent =
+            if self.has_room() { self.handed.try_send(handed) } else { Err(TrySendError::Full(handed)) };
+        let (handed, refusal) = match sent {
             Ok(()) => return,
             Err(TrySendError::Full(handed)) => (handed, Refusal::Overloaded),
             Err(TrySendError::Disconnected(handed)) => (handed, Refusal::NotReady),
@@ -156,13 +122,17 @@ pub(super) fn start(
     data_dir: &Path,
     recent_requests_max: usize,
     state: Arc<State>,
+    log: Option<(Arc<Gate>, Feed)>,
 ) -> io::Result<(RecorderHandle, JoinHandle<()>)> {
     state.recent.keep(recent_requests_max);
     let file = AftermathFile::open(data_dir, |line| take_in(&line, &state))?;
-    let (handed, waiting) = bounded(WAITING_MAX);
+    let (handed, waiting) = bounded(QUEUE_MAX);
+    let (give_back, spare) = bounded(SPARE_MAX);
     let recalls = Arc::new(Recalls::default());
-    let handle = RecorderHandle { handed, state: state.clone(), recalls: recalls.clone() };
-    let mut recorder = Recorder { state, file, recalls, recaller: Recaller::default(), touched: Vec::new() };
+    let (gate, feed) = log.unzip();
+    let handle = RecorderHandle { handed, spare, state: state.clone(), log: gate, recalls: recalls.clone() };
+    let (recaller, touched) = (Recaller::default(), Vec::new());
+    let mut recorder = Recorder { state, file, recalls, recaller, touched, feed, give_back };
     let thread =
         std::thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&waiting))?;
     Ok((handle, thread))
@@ -190,6 +160,10 @@ struct Recorder {
     recaller: Recaller,
     /// Records that were looked at once.
     touched: Vec<Touch>,
+    /// The decision log, where there is one.
+    feed: Option<Feed>,
+    /// Where batches go back to.
+    give_back: Sender<Box<Batch>>,
 }
 
 /// A result or label that is not durable yet.
@@ -207,6 +181,9 @@ impl Recorder {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if let Some(feed) = &mut self.feed {
+                feed.tick();
+            }
             let now = clock::instant();
             if now.duration_since(looked) >= LOOK_EVERY {
                 looked = now;
@@ -219,18 +196,27 @@ impl Recorder {
         let mut pending: Vec<Pending> = Vec::new();
         for handed in std::iter::once(first).chain(waiting.try_iter().take(TOLD_AT_ONCE_MAX)) {
             match handed {
-                Handed::Screened(batch) => self.record(&batch),
+                Handed::Screened(mut batch) => {
+                    self.record(&batch);
+                    batch.clear();
+                    // A spare too many is simply freed.
+                    let _ = self.give_back.try_send(batch);
+                }
                 Handed::Result(result, reply) => self.result(&result, reply, &mut pending),
-                Handed::Label(label, reply) => self.label(label, reply, &mut pending),
+                Handed::Label(label, reply) => self.label(*label, reply, &mut pending),
             }
         }
         self.make_durable(pending);
     }
 
-    fn record(&self, batch: &Batch) {
-        let state = &self.state;
-        batch.each(|fresh| {
-            let Some(recorded) = Recorded::of(fresh, state) else { return };
+    fn record(&mut self, batch: &Batch) {
+        let (state, mut feed) = (&self.state, self.feed.as_mut());
+        batch.each(|fresh, is_logged| {
+            let recorded = Recorded::of(fresh, state);
+            if let Some(feed) = feed.as_mut().filter(|_| is_logged) {
+                feed.take(fresh, recorded.as_ref());
+            }
+            let Some(recorded) = recorded else { return };
             let recorded = state.recent.add(recorded);
             if recorded.hits().next().is_some()
                 && let Some(payment) = recorded.payment(&state.keyring)
