@@ -167,7 +167,8 @@ fn canary_run(engine: &EngineProcess) -> Vec<u8> {
             json!({ "request_id": id(901), "kind": "invoice", "payment_id": format!("{person}4242") }),
             json!({ "request_id": id(902), "kind": "invoice", "subject": [person] }),
             json!({ "request_id": person, "kind": "invoice" }),
-            json!({ "request_id": id(903), "kind": "invoice", "amount_minor": person }),
+            // A number alone is an amount, and is shown as one.
+            json!({ "request_id": id(903), "kind": "invoice", "amount_minor": format!("{person} kr") }),
         ] {
             run(&["screen", "--json", &broken.to_string()]);
         }
