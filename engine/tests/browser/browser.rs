@@ -76,11 +76,23 @@ impl Browser {
             body.len()
         );
         stream.write_all(request.as_bytes()).expect("written");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("text");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
-        let value: Value =
-            serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {head}\n{body}"));
+        // It keeps the connection, whatever it is asked: its answer ends where it says.
+        let mut answer = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            answer.read_line(&mut line).expect("a head");
+            match line.trim_end().split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().expect("a length");
+                }
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        answer.read_exact(&mut body).expect("a body");
+        let value: Value = serde_json::from_slice(&body).expect("JSON");
         assert!(value["value"]["error"].is_null(), "{method} {path}: {}", value["value"]);
         value["value"].clone()
     }

@@ -7,11 +7,16 @@ use sparr_loadgen::people::personal_number;
 use sparr_protocol::client::Client;
 use sparr_protocol::request::AuthorisationRequest;
 
-const RULES: &str = "
-rules:
+const RULES: &str = "rules:
   - id: large
-    outcome: decline
+    description: A large payment
+    owner: risk
     when: amount_minor > 500000
+    then: decline
+    reason: velocity_card
+    examples:
+      - match: { amount_minor: 500001 }
+      - no_match: { amount_minor: 500000 }
 ";
 
 /// Sends payments: every tenth is large, and so many have a number that is none.
@@ -60,7 +65,7 @@ fn shown(engine: &EngineProcess) -> Option<Browser> {
 fn the_page_shows_what_was_sent_and_what_metrics_say() {
     let (engine, _rules) = engine();
     let Some(browser) = shown(&engine) else { return };
-    send(&engine, 0, 200, 7);
+    send(&engine, 10, 200, 7);
     browser.until("all of it has come", || sums(&browser)["identity_malformed"] == 7);
     let sums = sums(&browser);
     assert_eq!((&sums["approve"], &sums["decline"]), (&json!(180), &json!(20)));
@@ -93,6 +98,13 @@ fn the_page_shows_what_was_sent_and_what_metrics_say() {
 fn it_is_used_by_keyboard_and_zooms() {
     let (engine, _rules) = engine();
     let Some(browser) = shown(&engine) else { return };
+    // Everything that can be pressed is reached by the keyboard, in order, and shows where one is.
+    for reached in ["A", "INPUT", "BUTTON"] {
+        browser.press("\u{e004}");
+        assert_eq!(browser.script("return document.activeElement.tagName"), reached);
+        assert_eq!(browser.script("return document.activeElement.matches(':focus-visible')"), true);
+    }
+    browser.script("document.activeElement.blur()");
     let span = || browser.script("return document.querySelector('input[name=span]:checked').value");
     for (key, seconds) in [("1", "60"), ("4", "3600"), ("3", "900"), ("1", "60")] {
         browser.press(key);
@@ -102,7 +114,7 @@ fn it_is_used_by_keyboard_and_zooms() {
     assert_eq!(browser.text("state"), "paused");
     let points = || browser.script("return document.body.dataset.points");
     let before = points();
-    send(&engine, 0, 20, 0);
+    send(&engine, 10, 20, 0);
     assert_eq!((browser.text("state").as_str(), points()), ("paused", before.clone()));
     browser.press(" ");
     browser.until("it goes on", || browser.text("state") == "screening" && points() != before);
@@ -114,12 +126,6 @@ fn it_is_used_by_keyboard_and_zooms() {
     browser.until("it shows all", || {
         browser.script("return document.getElementById('unzoom').disabled") == true
     });
-    // Everything that can be pressed is reached by the keyboard, in order, and shows where one is.
-    for reached in ["A", "INPUT", "BUTTON"] {
-        browser.press("\u{e004}");
-        assert_eq!(browser.script("return document.activeElement.tagName"), reached);
-        assert_eq!(browser.script("return document.activeElement.matches(':focus-visible')"), true);
-    }
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 
