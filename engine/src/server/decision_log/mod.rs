@@ -1,8 +1,8 @@
 //! The decision log: every answer, with what deciding it again needs, on the disk within 200 ms.
 //!
-//! A worker takes a place for an answer before it gives it ([`gate`]), so an answer that does not say `unlogged` has one. The
-//! recorder, which turns requests into pseudonyms anyway, appends them to a chunk ([`feed`]); a thread of its own seals and
-//! writes chunks ([`writer`], [`segment`]). Screening waits for neither. After a kill at most the last 200 ms are missing, and
+//! A worker takes a place for an answer before it gives it (`gate`), so an answer that does not say `unlogged` has one. The
+//! recorder, which turns requests into pseudonyms anyway, appends them to a chunk (`feed`); a thread of its own seals and
+//! writes chunks (`writer`, `segment`). Screening waits for neither. After a kill at most the last 200 ms are missing, and
 //! the next life begins with a gap that says so.
 
 mod again;
