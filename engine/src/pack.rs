@@ -7,7 +7,7 @@ use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
 use sparr_protocol::exemption::{ExemptionId, ExemptionKey, RuleNames};
 use sparr_protocol::flag::{MerchantRef, Methods, Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
-use sparr_protocol::indicator::{Content, ContentDigest, IndicatorId};
+use sparr_protocol::indicator::{Attestation, Content, ContentDigest, Grade, IndicatorId, IndicatorRole};
 use sparr_protocol::member::MemberKind;
 use sparr_protocol::money::Currency;
 use sparr_protocol::record::{Origin, RecordRef};
@@ -66,7 +66,19 @@ macro_rules! codes {
         }
     )+};
 }
-codes!(AuthMethod, FlagReason, RequestedBy, Role, Wish, MemberKind, ExemptionKey, Currency);
+codes!(
+    AuthMethod,
+    FlagReason,
+    RequestedBy,
+    Role,
+    Wish,
+    MemberKind,
+    ExemptionKey,
+    Currency,
+    Grade,
+    IndicatorRole,
+    Attestation
+);
 
 macro_rules! bytes {
     ($($name:path),+) => {$(

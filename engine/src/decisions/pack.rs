@@ -9,7 +9,7 @@ use crate::request::{About, Known, LivePseudonyms, Request};
 use crate::velocity::Reading;
 use sparr_protocol::frame::{MessageKind, Next};
 use sparr_protocol::ids::RequestId;
-use sparr_protocol::indicator::{Attestation, ClassName, Grade, IndicatorRole};
+use sparr_protocol::indicator::ClassName;
 use sparr_protocol::limits::ANSWER_FRAME_BYTES_MAX;
 use sparr_protocol::response::AuthorisationResponse;
 
@@ -139,20 +139,6 @@ impl Pack for ClassName {
         if bytes == *Self::NONE.bytes() { Some(Self::NONE) } else { Self::from_bytes(&bytes) }
     }
 }
-
-macro_rules! pack_codes {
-    ($($code:ty),+) => {$(
-        impl Pack for $code {
-            fn pack(&self, out: &mut Vec<u8>) {
-                self.wire().pack(out);
-            }
-            fn unpack(from: &mut &[u8]) -> Option<Self> {
-                Self::from_wire(Pack::unpack(from)?)
-            }
-        }
-    )+};
-}
-pack_codes!(Grade, IndicatorRole, Attestation);
 
 pack_fields!(ActingFlag { registrar, terms, is_open });
 pack_fields!(Evidence { hit, contested, grade, class, role, attested, sources, strongest });

@@ -220,7 +220,7 @@ pub(super) fn head_of(sealed: &Sealed) -> EpochHead {
 }
 
 /// Reads the records of a chunk: a chain that ends with its commit.
-fn read(chunk: &Chunk) -> Result<Vec<Sealed>, Held> {
+pub(super) fn read(chunk: &Chunk) -> Result<Vec<Sealed>, Held> {
     let Chunk { commit, records } = chunk;
     let damaged = |_| Held::Damaged;
     let (first, _) = Record::body(records).map_err(damaged)?;

@@ -1,7 +1,7 @@
 //! What other engines say, and what of it is believed.
 
 use super::authority::{Authority, Held};
-use super::chains::{Chain, Reach, Taken};
+use super::chains::{self, Chain, Reach, Taken};
 use super::compare::Missing;
 use super::message::{Body, Chunk, EngineOf, EpochHead, Message, Place, Position, Summary};
 use super::{BEAT_MS, Effect, Now, READS_MAX, Reader, Replica, STORING_MAX, repair};
@@ -75,14 +75,17 @@ impl<A: Authority> Replica<A> {
                     self.read(Reader::Peer(sender), of, after);
                 }
             }
-            Body::Later { epoch } => self.heard_of_own(epoch, now),
+            // What is said of this very life answers an old message of an earlier one, which came to somebody again.
+            Body::Later { epoch } if epoch > self.me.epoch => self.heard_of_own(epoch, now),
+            Body::Later { .. } => {}
         }
     }
 
     /// What this engine had sent: a heartbeat of this life, or records of an earlier one, which may be lost here. Of a later
     /// life, or one that had come further, it knows nothing any more.
     fn came_back(&mut self, from: Origin, body: Body, now: Now) {
-        if from.epoch > self.me.epoch {
+        // Records speak for themselves, by their signature.
+        if from.epoch > self.me.epoch && !matches!(body, Body::Records(_)) {
             self.heard_of_own(from.epoch, now);
         }
         match body {
@@ -140,7 +143,7 @@ impl<A: Authority> Replica<A> {
         let (of, sender) = (EngineOf::of(origin), EngineOf::of(from));
         // This life's own records come from nowhere else.
         if origin == self.me {
-            if last_sequence > self.outbox.head() {
+            if last_sequence > self.outbox.head() && self.is_signed(chunk) {
                 self.heard_of_own(origin.epoch, now);
             }
             return;
@@ -188,6 +191,12 @@ impl<A: Authority> Replica<A> {
             Ok(Taken::Known | Taken::Next(_)) | Err(_) => {}
         }
         self.look_at(of, now);
+    }
+
+    fn is_signed(&self, chunk: &Chunk) -> bool {
+        let Ok(records) = chains::read(chunk) else { return false };
+        let records: Vec<Record> = records.into_iter().map(|sealed| sealed.record).collect();
+        self.authority.judge(&chunk.commit, &records).is_ok()
     }
 
     fn shows(&mut self, from: Origin, of: EngineOf, place: Place, now: Now) {

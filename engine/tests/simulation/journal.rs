@@ -167,6 +167,12 @@ impl Sim {
         {
             return Ok(());
         }
+        if self.nodes[node].damaged_in == 0 {
+            return Err(format!(
+                "{} begins a life above {above}, and its disk is the one it had",
+                self.nodes[node].of
+            ));
+        }
         self.hit(Fault::LifeRenewed);
         self.begin_again(node)
     }

@@ -2,8 +2,8 @@
 //!
 //! The page is a few files in `files/`, served as they are, and everything on it comes from documented JSON:
 //! `/api/now` (how the engine stands), `/api/history?seconds=900&points=300` (the last hour, by the second or joined), and
-//! `/api/events` (server-sent events: each second as it ends). Looking costs screening nothing: once a second what the
-//! workers have counted is copied on the admin port's thread.
+//! `/api/events` (server-sent events: each second as it ends). Once a second what the workers
+//! have counted is copied on the admin port's thread, under the lock that a scrape takes too; nothing else touches screening.
 
 mod now;
 mod past;
