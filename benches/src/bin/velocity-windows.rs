@@ -8,7 +8,7 @@
 use hashbrown::HashMap;
 use sparr_engine::request::KeyName;
 use sparr_engine::velocity::spec::{KeyExpr, KindSet, Measure, Plan, ReadingSpec};
-use sparr_engine::velocity::{Event, Marks, Reading, Velocity};
+use sparr_engine::velocity::{Amount, Event, Marks, Place, Reading, Velocity};
 use sparr_protocol::codes::Kind;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
@@ -40,7 +40,9 @@ impl Random {
 }
 
 fn main() {
-    bursts();
+    if !std::env::args().any(|argument| argument == "--costs") {
+        bursts();
+    }
     costs();
 }
 
@@ -60,7 +62,7 @@ fn plan(keys: &[KeyName], spans_ms: &[i64]) -> Plan {
 fn event(time_ms: i64, id: u32) -> Event {
     Event {
         time: Timestamp::from_ms(time_ms),
-        amount: Some(100),
+        amount: Amount::of(100),
         kind: Kind::CardPayment,
         tags: [0; 2],
         id,
@@ -106,7 +108,8 @@ fn bursts() {
             }
             for (id, time) in (0..).zip(&times) {
                 let key = pseudonym(burst);
-                velocity.observe(&plan.keys()[0], key, None, event(*time, id), &mut readings);
+                let place = Place::of(&plan.keys()[0], key, None);
+                velocity.observe(&plan.keys()[0], place, event(*time, id), &mut readings);
             }
             missed[2] += u64::from(readings[0] != Reading::Exact(BURST as i64));
         }
@@ -128,7 +131,12 @@ fn costs() {
     for number in 0..LIVE {
         let time = begin + number as i64 / 1_000;
         let of = &plan.keys()[(number % 4) as usize];
-        velocity.observe(of, pseudonym(number), None, event(time, number as u32), &mut readings);
+        velocity.observe(
+            of,
+            Place::of(of, pseudonym(number), None),
+            event(time, number as u32),
+            &mut readings,
+        );
         plain.insert(pseudonym(number), 1);
     }
     let size = velocity.size();
@@ -146,13 +154,15 @@ fn costs() {
             let started = Instant::now();
             for (number, four) in keys.iter().enumerate() {
                 let time = begin + 1_000 + (round * keys.len() + number) as i64 / 100;
-                for (at, key) in four.iter().enumerate() {
-                    if is_ours {
-                        let event = event(time, number as u32);
-                        velocity.observe(&plan.keys()[at], pseudonym(*key), None, event, &mut readings);
-                    } else {
-                        *plain.entry(pseudonym(*key)).or_default() += 1;
-                    }
+                if !is_ours {
+                    four.iter().for_each(|key| *plain.entry(pseudonym(*key)).or_default() += 1);
+                    continue;
+                }
+                let places: [Place; 4] =
+                    std::array::from_fn(|at| Place::of(&plan.keys()[at], pseudonym(four[at]), None));
+                velocity.expect(places.iter().copied());
+                for (plan, place) in plan.keys().iter().zip(places) {
+                    velocity.observe(plan, place, event(time, number as u32), &mut readings);
                 }
             }
             let ns = started.elapsed().as_nanos() as f64 / keys.len() as f64;
@@ -178,7 +188,8 @@ fn costs() {
             let key = pseudonym(random.below(LIVE));
             let event = event(begin + 20_000_000, number);
             let started = Instant::now();
-            velocity.observe(&plan.keys()[(number % 4) as usize], key, None, event, &mut readings);
+            let plan = &plan.keys()[(number % 4) as usize];
+            velocity.observe(plan, Place::of(plan, key, None), event, &mut readings);
             times.push(started.elapsed().as_nanos() as f64);
             number = number.wrapping_add(1);
         }

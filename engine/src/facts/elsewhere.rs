@@ -9,7 +9,7 @@ use super::windows;
 use crate::pack::{Pack, pack_fields};
 use crate::request::KeyName;
 use crate::velocity::spec::{Mark, Plan, TAGS_MAX};
-use crate::velocity::{Event, Marks, Reading, Velocity};
+use crate::velocity::{Event, Marks, Place, Reading, Velocity};
 use sparr_protocol::codes::Kind;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
@@ -81,10 +81,12 @@ impl Seen {
             for (tag, name) in tags.iter_mut().zip(&plan.tags) {
                 *tag = windows::tag(keys[*name as usize]);
             }
+            let amount = amount.into();
             let event = Event { time, amount, kind, tags, id, marks: Marks::default() };
-            velocity.observe(plan, first, second, event, readings);
+            let place = Place::of(plan, first, second);
+            velocity.observe(plan, place, event, readings);
             if is_declined && plan.asks_for(Mark::DeclinedBySparr) && plan.kinds.contains(kind) {
-                velocity.mark(plan, first, second, (time, id), (Mark::DeclinedBySparr, true));
+                velocity.mark(place, (time, id), (Mark::DeclinedBySparr, true));
             }
         }
     }

@@ -4,7 +4,8 @@ use super::money::Rates;
 use super::{Gathering, Stores, Wanted};
 use crate::request::{KeyName, Keyring, KeysMade, Request};
 use crate::velocity::spec::{KeyPlan, Mark, Plan, TAGS_MAX};
-use crate::velocity::{Event, Marks, Observed, Reading, Velocity};
+use crate::velocity::{Event, Marks, Observed, Place, Reading, Velocity};
+use smallvec::SmallVec;
 use sparr_protocol::ids::{Pseudonym, RequestId};
 
 /// Pseudonyms of a request's keys by place in [`KeyName::ALL`]: not needed yet, absent, or there.
@@ -30,38 +31,40 @@ pub fn read(
     let view = request.view();
     let event = Event {
         time: request.event_time(),
-        amount: view.amount_minor().map_or(Some(0), |_| amount_base_minor(request, wanted.rates)),
+        amount: view.amount_minor().map_or(Some(0), |_| amount_base_minor(request, wanted.rates)).into(),
         kind: view.kind(),
         tags: [0; TAGS_MAX],
         id: event_id(view.request_id()),
         marks: Marks::default(),
     };
-    for (plan, since) in wanted.plan.keys().iter().zip(wanted.observed_since) {
-        let mut pseudonym = |name: KeyName| -> Option<Pseudonym> {
-            let cached = &mut keys[name as usize];
-            *cached.get_or_insert_with(|| request.key(name, keyring))
+    let mut pseudonym = |name: KeyName| -> Option<Pseudonym> {
+        let cached = &mut keys[name as usize];
+        *cached.get_or_insert_with(|| request.key(name, keyring))
+    };
+    let plans = wanted.plan.keys();
+    let places: SmallVec<[Option<Place>; 16]> = plans
+        .iter()
+        .map(|plan| {
+            let (first, second) = (pseudonym(plan.key.first)?, plan.key.second.map(&mut pseudonym));
+            // Of a pair, both are needed.
+            second.is_none_or(|second| second.is_some()).then(|| Place::of(plan, first, second.flatten()))
+        })
+        .collect();
+    velocity.expect(places.iter().copied().flatten());
+    for ((plan, since), place) in plans.iter().zip(wanted.observed_since).zip(&places) {
+        let Some(place) = *place else {
+            plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);
+            continue;
         };
-        let first = pseudonym(plan.key.first);
-        let second = plan.key.second.map(&mut pseudonym);
         let mut event = event;
         for (tag, name) in event.tags.iter_mut().zip(&plan.tags) {
             *tag = self::tag(pseudonym(*name));
         }
-        match (first, second) {
-            (Some(first), None | Some(Some(_))) => {
-                let second = second.flatten();
-                match gathering {
-                    Gathering::Observe => velocity.observe(plan, first, second, event, readings),
-                    Gathering::Peek | Gathering::Recorded => {
-                        velocity.peek(plan, first, second, event.time, readings);
-                    }
-                }
-                each(plan, since, readings);
-            }
-            (None, _) | (_, Some(None)) => {
-                plan.readings.iter().for_each(|(index, _)| readings[index.0] = Reading::Absent);
-            }
+        match gathering {
+            Gathering::Observe => velocity.observe(plan, place, event, readings),
+            Gathering::Peek | Gathering::Recorded => velocity.peek(plan, place, event.time, readings),
         }
+        each(plan, since, readings);
     }
 }
 
@@ -80,7 +83,7 @@ pub fn mark_request(
         }
         let second = plan.key.second.map(&key);
         if let (Some(first), None | Some(Some(_))) = (key(plan.key.first), second) {
-            stores.velocity.mark(plan, first, second.flatten(), event, mark);
+            stores.velocity.mark(Place::of(plan, first, second.flatten()), event, mark);
         }
     }
 }

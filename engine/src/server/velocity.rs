@@ -3,8 +3,8 @@
 use crate::request::{KeyName, LivePseudonyms, Request};
 use crate::rules::reading_text;
 use crate::state::{Moment, State};
-use crate::velocity::Reading;
 use crate::velocity::spec::{KeyExpr, Measure};
+use crate::velocity::{Place, Reading};
 use sparr_protocol::exchange::{KeptKey, KeyText, Refusal, Said, VelocityEntry, WindowEntry, WindowState};
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::limits::{FRAME_HEADER_BYTES, TEXT_BYTES_MAX};
@@ -85,7 +85,7 @@ pub(super) fn show(keys: &Keys, state: &State, now: Timestamp) -> Result<Vec<Sai
             (false, true, Some((_, value))) => (value, Some(keys.first.1)),
             (false, _, _) => continue,
         };
-        let kept = state.stores.velocity.look(plan, first, second, now, &mut readings);
+        let kept = state.stores.velocity.look(plan, Place::of(plan, first, second), now, &mut readings);
         let small = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
         said.push(Said::Velocity(Box::new(VelocityEntry {
             key: plan.key.text(),

@@ -1,7 +1,7 @@
 //! Velocity over a restart: the table in a file, written now and then and at an ordered stop.
 //!
 //! The file begins with a magic word, whether it was written at an ordered stop, and how each key was observed; then come
-//! blocks of keys. Each part has its length and a digest. It is written under another name and gets its own when it is
+//! until when keys had to make room for others, and blocks of keys. Each part has its length and a digest. It is written under another name and gets its own when it is
 //! durable. Keys are pseudonyms, so a file of another network key is of no use and is left aside.
 //!
 //! After an ordered stop nothing is missing: windows hold what this engine has screened. After a kill the events since the
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const MAGIC: &[u8; 8] = b"sparrve3";
+const MAGIC: &[u8; 8] = b"sparrve4";
 /// A request that was on its way while the file was begun may have been observed or not; twice is once.
 const OVERLAP_MS: i64 = 5_000;
 /// What was answered in so many milliseconds before a kill is not in the decision log.
@@ -162,8 +162,11 @@ fn read_file(data_dir: &Path, state: &State) -> io::Result<Option<(Head, usize)>
             tracing::warn!("the velocity snapshot is of another network key: windows begin anew");
             return Ok(None);
         }
+        let mut is_front = true;
         while take(&mut input, &mut place, &mut bytes)? {
-            if takes_in {
+            if takes_in && std::mem::take(&mut is_front) {
+                state.stores.velocity.load_front(&bytes).ok_or_else(damaged)?;
+            } else if takes_in {
                 state.stores.velocity.load(&bytes, now).ok_or_else(damaged)?;
             }
         }

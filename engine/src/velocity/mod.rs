@@ -4,33 +4,42 @@
 //! of one card on two cores see each other exactly as they would one after the other.
 
 mod distinct;
+mod event;
+mod index;
 mod observed;
+mod panes;
+mod prefetch;
 mod saved;
 mod sizes;
 pub mod spec;
+mod table;
 mod window;
 
+pub use event::{Amount, Event, Marks};
 pub use observed::Observed;
+pub use panes::PANES_MAX;
 pub use sizes::{KeySize, VelocitySize};
-pub use window::{EXACT_EVENTS_MAX, Event, Marks, PANES_MAX, Reading};
+pub use window::{EXACT_EVENTS_MAX, Reading};
 
-use dashmap::DashMap;
-use dashmap::Entry;
 use sizes::Sizes;
 use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::time::Timestamp;
 use spec::{KeyExpr, KeyPlan, Mark, Measure};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use table::{SLOT_BYTES, Shard, Table};
 use window::{Asked, KeptFor, Record};
 
 /// Place of a key's record: the key expression and the pseudonym or pseudonyms, mixed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Place(u128);
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place(u128);
 
 impl Place {
+    /// The place of one key, or of a pair.
+    ///
     /// Pseudonyms are keyed digests, uniform already; an odd multiplier keeps (a, b) apart from (b, a).
     /// What a record's tags stand for is part of its place: tags of another meaning never meet.
-    fn of(plan: &KeyPlan, first: Pseudonym, second: Option<Pseudonym>) -> Self {
+    pub fn of(plan: &KeyPlan, first: Pseudonym, second: Option<Pseudonym>) -> Self {
         let expr = plan.key;
         const ODD: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
         let part = |pseudonym: Pseudonym| u128::from_le_bytes(pseudonym.0);
@@ -46,35 +55,24 @@ impl Place {
     const fn expr(self) -> u8 {
         (self.0 >> 120) as u8
     }
-}
 
-/// Places are uniform already but for their highest byte: their low half is their hash.
-#[derive(Default)]
-struct PlaceHasher(u64);
+    /// In which of the tables its record lies. Places are uniform but for their highest byte.
+    const fn shard(self) -> usize {
+        (self.0 >> 32) as u32 as usize
+    }
 
-impl Hasher for PlaceHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-    fn write_u128(&mut self, place: u128) {
-        self.0 = place as u64;
+    /// What its table tells it by.
+    const fn print(self) -> u32 {
+        self.0 as u32
     }
 }
-
-/// Shards of the table. A shard that grows moves all its keys while it is held: many small shards make that a matter
-/// of microseconds, not of milliseconds.
-const SHARDS: usize = 1_024;
 
 /// The events of all keys.
 pub struct Velocity {
-    records: DashMap<Place, Record, BuildHasherDefault<PlaceHasher>>,
+    table: Table,
     sizes: Sizes,
     keys_max: usize,
+    evicted: AtomicU64,
 }
 
 /// What is kept of one key.
@@ -94,72 +92,73 @@ pub struct Kept {
     pub bytes: usize,
 }
 
-/// Bytes of a record's place in the table.
-const SLOT_BYTES: usize = size_of::<Place>() + size_of::<Record>() + 1;
-
 impl Velocity {
     /// An empty table that keeps at most `keys_max` keys.
     pub fn new(keys_max: usize) -> Self {
-        Self {
-            records: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), SHARDS),
-            sizes: Sizes::default(),
-            keys_max,
-        }
+        Self { table: Table::default(), sizes: Sizes::default(), keys_max, evicted: AtomicU64::new(0) }
+    }
+
+    /// Says which keys will be observed or read next, so that their records are on their way together.
+    pub fn expect(&self, places: impl Iterator<Item = Place> + Clone) {
+        self.table.expect(places);
     }
 
     /// Adds an event to a key and reads every window that the rules ask of it, the event included.
     ///
-    /// Where the table is full a new key is not kept, and its readings say that they are not exact.
-    pub fn observe(
-        &self,
-        plan: &KeyPlan,
-        first: Pseudonym,
-        second: Option<Pseudonym>,
-        event: Event,
-        readings: &mut [Reading],
-    ) {
+    /// Where the table is full, a key that was not seen for longer makes room; whoever may be that key later has readings
+    /// that say that they are not exact, as far as they reach back to what was lost.
+    pub fn observe(&self, plan: &KeyPlan, place: Place, event: Event, readings: &mut [Reading]) {
         let counted = plan.kinds.contains(event.kind);
-        match self.records.entry(Place::of(plan, first, second)) {
-            Entry::Occupied(mut entry) => {
-                if counted {
-                    let before = entry.get().heap_bytes();
-                    entry.get_mut().observe(event, KeptFor::of(plan));
-                    // Records only grow; most events find room.
-                    let grown = entry.get().heap_bytes() - before;
-                    if grown > 0 {
-                        self.sizes.grown(plan.key.number(), grown);
-                    }
-                }
-                Self::read_all(entry.get(), plan, event.time, readings);
-            }
-            Entry::Vacant(entry) => {
-                let mut record = Record::default();
-                if counted {
-                    record.observe(event, KeptFor::of(plan));
-                }
-                Self::read_all(&record, plan, event.time, readings);
-                if counted && self.sizes.keys() < self.keys_max {
-                    self.sizes.added(plan.key.number(), record.heap_bytes());
-                    entry.insert(record);
-                } else if counted {
-                    Self::say_capped(plan, readings);
+        let mut shard = self.table.shard(place);
+        if let Some(record) = shard.get(place) {
+            if counted {
+                let before = record.heap_bytes();
+                record.observe(event, KeptFor::of(plan));
+                // Records only grow; most events find room.
+                let grown = record.heap_bytes() - before;
+                if grown > 0 {
+                    self.sizes.grown(plan.key.number(), grown);
                 }
             }
+            Self::read_all(record, plan, event.time, readings);
+            return;
+        }
+        let mut record = Record::missing(shard.lost_until());
+        if counted {
+            record.observe(event, KeptFor::of(plan));
+        }
+        Self::read_all(&record, plan, event.time, readings);
+        if counted && !self.add(&mut shard, place, record) {
+            // A bound that leaves no room in any table: nothing is kept.
+            Self::say_capped(plan, readings);
         }
     }
 
+    /// Puts in a record, for which another one may have to make room; `false` where none can.
+    fn add(&self, shard: &mut Shard, place: Place, record: Record) -> bool {
+        if self.sizes.keys() >= self.keys_max {
+            let Some(gone) = shard.make_room() else {
+                shard.has_lost(record.newest());
+                return false;
+            };
+            self.take_out(gone);
+            self.evicted.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sizes.added(place.expr(), record.heap_bytes());
+        shard.add(place, record);
+        true
+    }
+
+    fn take_out(&self, (place, record): (Place, Record)) {
+        self.sizes.removed(place.expr(), record.heap_bytes());
+    }
+
     /// Reads a key's windows as of a time without adding anything: for explaining a past decision.
-    pub fn peek(
-        &self,
-        plan: &KeyPlan,
-        first: Pseudonym,
-        second: Option<Pseudonym>,
-        at: Timestamp,
-        readings: &mut [Reading],
-    ) {
-        match self.records.get(&Place::of(plan, first, second)) {
-            Some(record) => Self::read_all(&record, plan, at, readings),
-            None => Self::read_all(&Record::default(), plan, at, readings),
+    pub fn peek(&self, plan: &KeyPlan, place: Place, at: Timestamp, readings: &mut [Reading]) {
+        let mut shard = self.table.shard(place);
+        match shard.get(place) {
+            Some(record) => Self::read_all(record, plan, at, readings),
+            None => Self::read_all(&Record::missing(shard.lost_until()), plan, at, readings),
         }
     }
 
@@ -167,34 +166,27 @@ impl Velocity {
     pub fn look(
         &self,
         plan: &KeyPlan,
-        first: Pseudonym,
-        second: Option<Pseudonym>,
+        place: Place,
         at: Timestamp,
         readings: &mut [Reading],
     ) -> Option<Kept> {
-        let record = self.records.get(&Place::of(plan, first, second))?;
-        Self::read_all(&record, plan, at, readings);
+        let mut shard = self.table.shard(place);
+        let record = shard.get(place)?;
+        Self::read_all(record, plan, at, readings);
         Some(Kept {
             first: record.first,
             newest: record.newest(),
             kept_until: record.kept_until(),
             events: record.events.len(),
-            panes: record.panes.len(),
+            panes: record.panes().len(),
             bytes: SLOT_BYTES + record.heap_bytes(),
         })
     }
 
     /// Notes what became known of an event that was observed under a key, or that it does not hold any more. A key that was
     /// forgotten or not kept stays so.
-    pub fn mark(
-        &self,
-        plan: &KeyPlan,
-        first: Pseudonym,
-        second: Option<Pseudonym>,
-        (time, id): (Timestamp, u32),
-        (mark, holds): (Mark, bool),
-    ) {
-        if let Some(mut record) = self.records.get_mut(&Place::of(plan, first, second)) {
+    pub fn mark(&self, place: Place, (time, id): (Timestamp, u32), (mark, holds): (Mark, bool)) {
+        if let Some(record) = self.table.shard(place).get(place) {
             record.mark(time, id, mark, holds);
         }
     }
@@ -229,21 +221,24 @@ impl Velocity {
         }
     }
 
-    /// Forgets the keys that no window of theirs needs any more. Shard by shard: a caller on the decision path waits for
-    /// one shard at most.
+    /// Forgets the keys that no window of theirs needs any more, a few at a time: a caller on the decision path waits for
+    /// no more than these.
     pub fn forget(&self, now: Timestamp) {
-        self.records.retain(|place, record| {
-            let keep = record.kept_until() > now;
-            if !keep {
-                self.sizes.removed(place.expr(), record.heap_bytes());
-            }
-            keep
+        let over = |shard: &mut Shard, from, gone: &mut Vec<(Place, Record)>| shard.forget(from, now, gone);
+        let Ok(()) = self.table.walk(over, |gone| {
+            gone.drain(..).for_each(|gone| self.take_out(gone));
+            Ok::<(), Infallible>(())
         });
     }
 
     /// How many keys there are and what they take.
     pub fn size(&self) -> VelocitySize {
-        self.sizes.all(self.records.capacity(), SLOT_BYTES)
+        self.sizes.all(self.table.bytes())
+    }
+
+    /// Keys that had to make room for others since the start.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// How many keys there are of each key expression, and what they take without the table's spare room.

@@ -1,7 +1,10 @@
 //! The table as blocks of bytes: so that a restart goes on with what was counted.
 
 use super::distinct::Sketch;
-use super::window::{EXACT_EVENTS_MAX, Event, Marks, PANES_MAX, Pane, Record};
+use super::event::{Amount, Event, Marks};
+use super::panes::{PANES_MAX, Pane, Panes};
+use super::table::Shard;
+use super::window::{EXACT_EVENTS_MAX, Record};
 use super::{Place, Velocity};
 use crate::pack::Pack;
 use sparr_protocol::time::Timestamp;
@@ -14,7 +17,7 @@ impl Pack for Event {
     fn pack(&self, out: &mut Vec<u8>) {
         let Self { time, amount, kind, tags, id, marks } = self;
         time.pack(out);
-        amount.pack(out);
+        amount.minor().pack(out);
         kind.pack(out);
         tags.iter().for_each(|tag| tag.pack(out));
         id.pack(out);
@@ -23,7 +26,7 @@ impl Pack for Event {
     fn unpack(from: &mut &[u8]) -> Option<Self> {
         Some(Self {
             time: Pack::unpack(from)?,
-            amount: Pack::unpack(from)?,
+            amount: Amount::from(Option::<i64>::unpack(from)?),
             kind: Pack::unpack(from)?,
             tags: [u32::unpack(from)?, u32::unpack(from)?],
             id: Pack::unpack(from)?,
@@ -60,9 +63,11 @@ impl Pack for Pane {
 
 impl Pack for Record {
     fn pack(&self, out: &mut Vec<u8>) {
-        let Self { first, kept_until, events, panes } = self;
+        let Self { first, kept_until, missing_until, events, panes } = self;
         first.pack(out);
         kept_until.pack(out);
+        missing_until.pack(out);
+        let panes = panes.as_ref().map_or(&[][..], |panes| panes.all());
         // Both are bounded far below what two bytes can say.
         (events.len() as u16).pack(out);
         (panes.len() as u16).pack(out);
@@ -70,45 +75,63 @@ impl Pack for Record {
         panes.iter().for_each(|pane| pane.pack(out));
     }
     fn unpack(from: &mut &[u8]) -> Option<Self> {
-        let (first, kept_until) = (Pack::unpack(from)?, Pack::unpack(from)?);
+        let (first, kept_until, missing_until) =
+            (Pack::unpack(from)?, Pack::unpack(from)?, Pack::unpack(from)?);
         let (events, panes) = (u16::unpack(from)?, u16::unpack(from)?);
         if usize::from(events) > EXACT_EVENTS_MAX || usize::from(panes) > PANES_MAX {
             return None;
         }
         let events = (0..events).map(|_| Event::unpack(from)).collect::<Option<_>>()?;
-        let panes = (0..panes).map(|_| Pane::unpack(from)).collect::<Option<_>>()?;
-        Some(Self { first, kept_until, events, panes })
+        let panes = (0..panes).map(|_| Pane::unpack(from)).collect::<Option<Vec<_>>>()?;
+        let panes = (!panes.is_empty()).then(|| Box::new(Panes(panes)));
+        Some(Self { first, kept_until, missing_until, events, panes })
     }
 }
 
 impl Velocity {
-    /// Hands on every key in blocks, while others go on observing: each key as it is when its turn comes. A key's
-    /// neighbours wait as long as `block` takes, so it does not wait for a disk.
+    /// Hands on every key in blocks, while others go on observing: each key as it is when its turn comes. In front stands
+    /// until when keys have had to make room.
     pub fn save(&self, mut block: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(BLOCK_BYTES + (64 << 10));
-        for entry in &self.records {
-            entry.key().0.to_le_bytes().pack(&mut bytes);
-            entry.value().pack(&mut bytes);
+        self.table.lost_until().pack(&mut bytes);
+        block(&bytes)?;
+        bytes.clear();
+        let pack = |shard: &mut Shard, from, packed: &mut Vec<u8>| {
+            for (place, record) in shard.stretch(from) {
+                place.0.to_le_bytes().pack(packed);
+                record.pack(packed);
+            }
+        };
+        self.table.walk(pack, |packed| {
+            bytes.extend_from_slice(packed);
             if bytes.len() >= BLOCK_BYTES {
                 block(&bytes)?;
                 bytes.clear();
             }
-        }
+            Ok::<(), io::Error>(())
+        })?;
         if bytes.is_empty() { Ok(()) } else { block(&bytes) }
     }
 
-    /// Takes in the keys of a block that are still remembered, as far as there is room. `None` where the block is not what
-    /// was written.
+    /// Takes in what stands in front of the blocks. `None` where it is not what was written.
+    pub fn load_front(&self, mut block: &[u8]) -> Option<()> {
+        let lost_until = Timestamp::unpack(&mut block)?;
+        self.table.has_lost(lost_until);
+        block.is_empty().then_some(())
+    }
+
+    /// Takes in the keys of a block that are still remembered; where there is no room, older ones make it. `None` where
+    /// the block is not what was written.
     pub fn load(&self, mut block: &[u8], now: Timestamp) -> Option<()> {
         while !block.is_empty() {
             let place = Place(u128::from_le_bytes(Pack::unpack(&mut block)?));
             let record = Record::unpack(&mut block)?;
-            if record.kept_until() > now && self.sizes.keys() < self.keys_max {
-                let bytes = record.heap_bytes();
-                if let Some(before) = self.records.insert(place, record) {
-                    self.sizes.removed(place.expr(), before.heap_bytes());
+            if record.kept_until() > now {
+                let mut shard = self.table.shard(place);
+                if let Some(known) = shard.take(place) {
+                    self.take_out(known);
                 }
-                self.sizes.added(place.expr(), bytes);
+                self.add(&mut shard, place, record);
             }
         }
         Some(())

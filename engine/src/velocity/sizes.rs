@@ -70,10 +70,10 @@ impl Sizes {
         self.at(expr).heap_bytes.fetch_sub(heap_bytes, Ordering::Relaxed);
     }
 
-    /// All of it, for a table with so many places of so many bytes.
-    pub(super) fn all(&self, places: usize, slot_bytes: usize) -> VelocitySize {
+    /// All of it, for a table that takes so many bytes.
+    pub(super) fn all(&self, table_bytes: usize) -> VelocitySize {
         let heap: usize = self.by_expr.iter().map(|size| size.heap_bytes.load(Ordering::Relaxed)).sum();
-        VelocitySize { keys: self.keys(), bytes: places * slot_bytes + heap }
+        VelocitySize { keys: self.keys(), bytes: table_bytes + heap }
     }
 
     /// One expression.

@@ -1,14 +1,17 @@
 //! One record against naive twins: plain lists of every event.
 
+use super::super::event::{Amount, Marks};
+use super::super::panes::PANES_MAX;
 use super::*;
 use proptest::prelude::*;
+use sparr_protocol::codes::Kind;
 
 const HOUR_MS: i64 = 3_600_000;
 
 fn event(time_ms: i64, amount: i64) -> Event {
     Event {
         time: Timestamp::from_ms(time_ms),
-        amount: Some(amount),
+        amount: Amount::of(amount),
         kind: Kind::CardPayment,
         tags: [0; 2],
         id: (time_ms + amount * 7_919) as u32,
@@ -46,7 +49,7 @@ fn a_window_is_open_at_its_start_and_closed_at_its_end() {
 fn a_sum_with_an_amount_that_no_rate_converts_is_absent_and_not_too_small() {
     let mut record = Record::default();
     record.observe(event(0, 5), kept(HOUR_MS));
-    record.observe(Event { amount: None, ..event(10, 0) }, kept(HOUR_MS));
+    record.observe(Event { amount: Amount::UNKNOWN, ..event(10, 0) }, kept(HOUR_MS));
     assert_eq!(read(&record, 10, HOUR_MS, Asked::Sum), Reading::Absent);
     assert_eq!(read(&record, 10, HOUR_MS, Asked::Count), Reading::Exact(2));
     assert_eq!(read(&record, 9, HOUR_MS, Asked::Sum), Reading::Exact(5));
@@ -58,7 +61,7 @@ fn memory_of_one_key_is_bounded_however_often_it_is_seen() {
     for time in 0..100_000 {
         record.observe(event(time, 1), kept(90 * 24 * HOUR_MS));
     }
-    assert!(record.events.len() <= EXACT_EVENTS_MAX && record.panes.len() <= PANES_MAX);
+    assert!(record.events.len() <= EXACT_EVENTS_MAX && record.panes().len() <= PANES_MAX);
     assert!(record.heap_bytes() < 8_192, "{} bytes", record.heap_bytes());
 }
 
@@ -83,11 +86,11 @@ proptest! {
             }
             for at in [now, time] {
                 let within = |e: &&Event| at - span < e.time.ms() && e.time.ms() <= at;
-                let max = all.iter().filter(within).filter_map(|e| e.amount).max().unwrap_or(0);
+                let max = all.iter().filter(within).filter_map(|e| e.amount.minor()).max().unwrap_or(0);
                 let values: std::collections::HashSet<u32> =
                     all.iter().filter(within).map(|e| e.tags[0]).filter(|tag| *tag != 0).collect();
                 let inside = all.iter().filter(|e| at - span < e.time.ms() && e.time.ms() <= at);
-                let (count, sum) = inside.fold((0, 0), |(count, sum), e| (count + 1, sum + e.amount.unwrap_or(0)));
+                let (count, sum) = inside.fold((0, 0), |(count, sum), e| (count + 1, sum + e.amount.minor().unwrap_or(0)));
                 // A window whose start lies before the horizon of the newest event is not asked of a record.
                 if record.newest().ms() - (at - span) > 60_000 { continue; }
                 let declined = declined.iter().filter(|time| at - span < **time && **time <= at).count() as i64;
