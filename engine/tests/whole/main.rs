@@ -28,6 +28,7 @@ mod police_attacks;
 mod police_first;
 mod power_loss;
 mod privacy;
+mod python;
 mod readme;
 mod real_rows;
 mod reload;
