@@ -3,6 +3,8 @@
 use crate::metrics::{config_dir, config_text};
 use crate::prometheus::is_there;
 use crate::support::{sparr, text};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -86,4 +88,47 @@ fn the_package_lists_files_that_are_there() {
         assert!(checked.success(), "{script}");
         assert!(std::fs::read_to_string(&file).expect("readable").contains("#DEBHELPER#"), "{script}");
     }
+}
+
+/// What is read of the Compose file.
+#[derive(serde::Deserialize)]
+struct Compose {
+    services: BTreeMap<String, Value>,
+    configs: BTreeMap<String, Value>,
+}
+
+/// The containers are not run; what they are told is checked.
+#[test]
+fn compose_scrapes_the_engines_that_it_starts_and_mounts_what_is_there() {
+    let compose: Compose = serde_saphyr::from_str(&config_text("compose.yaml")).expect("a Compose file");
+    let scrape = compose.configs["scrape"]["content"].as_str().expect("a text");
+    for engine in ["bank-one", "bank-two", "bank-three"] {
+        assert!(scrape.contains(&format!("\"{engine}:7480\"")), "{engine} is scraped");
+        let command = compose.services[engine]["command"].to_string();
+        assert!(command.contains("0.0.0.0:7480"), "{engine}: {command}");
+    }
+    let volumes = compose
+        .services
+        .values()
+        .flat_map(|service| service["volumes"].as_array().cloned().unwrap_or_default());
+    let mounted: Vec<String> = volumes
+        .filter_map(|volume| Some(volume.as_str()?.strip_prefix("./")?.split(':').next()?.to_owned()))
+        .collect();
+    assert_eq!(mounted.len(), 2);
+    for file in mounted {
+        assert!(config_dir().join(&file).is_file(), "{file}");
+    }
+    if !is_there("promtool", "that Prometheus accepts how the containers are scraped") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::write(folder.path().join("prometheus.yml"), scrape).expect("written");
+    std::fs::copy(config_dir().join("prometheus/alerts.yml"), folder.path().join("alerts.yml"))
+        .expect("copied");
+    let checked = Command::new("promtool")
+        .args(["check", "config", "prometheus.yml"])
+        .current_dir(folder.path())
+        .output();
+    let checked = checked.expect("it runs");
+    assert!(checked.status.success(), "{}{}", text(&checked.stdout), text(&checked.stderr));
 }

@@ -88,7 +88,7 @@ export function tables(points, now) {
   fill("history", now.history.map(one => [one.at, one.how, one.by, one.rules, one.digest.slice(0, 12)]), "no history");
 
   const { standing, more, events } = now.alerts;
-  say("noticed-line", standing.length ? `${standing.length + more} alerts stand, see above.` : "Nothing stands.");
+  say("noticed-line", standing.length ? `Alerts that stand, see above: ${standing.length + more}.` : "Nothing stands.");
   fill("noticed", events.map(one => [one.at, `${one.name}${one.about ? ` ${one.about}` : ""} ${one.begins ? "begins" : "ends"}`, one.said]), "nothing since the start");
 
   fill("holds", [
