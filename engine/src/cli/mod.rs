@@ -6,6 +6,7 @@ mod audit;
 mod backtest;
 mod bulk;
 mod check;
+mod config;
 mod connect;
 mod decisions;
 mod demo;
@@ -30,6 +31,8 @@ mod schema;
 mod screen;
 mod serve;
 mod test;
+#[cfg(feature = "tui")]
+mod top;
 mod velocity;
 
 use clap::error::{ContextKind, ContextValue};
@@ -50,6 +53,12 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run an engine
     Serve(serve::ServeArgs),
+    /// See what an engine would run with
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Watch an engine live in a terminal
+    #[cfg(feature = "tui")]
+    Top(top::TopArgs),
     /// Send authorisation requests and print the answers
     Screen(screen::ScreenArgs),
     /// Raise, lift and look up people's flags
@@ -154,7 +163,10 @@ fn without_values(mut error: clap::Error) -> clap::Error {
 pub fn run() -> ExitCode {
     let outcome = match Cli::try_parse().unwrap_or_else(|error| without_values(error).exit()).command {
         Command::Demo(args) => demo::run(&args),
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "tui")]
+        Command::Top(args) => top::run(&args),
+        Command::Config(command) => config::run(&command),
         Command::Screen(args) => screen::run(&args),
         Command::Flag(command) => flag::run(command),
         Command::Indicator(command) => indicator::run(command),

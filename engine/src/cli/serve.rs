@@ -1,13 +1,13 @@
 //! `sparr serve`: an engine until a signal ends it.
 
 use super::{CannotRun, Ended, Outcome};
-use crate::server::Engine;
 use crate::server::config::{DATA_DIR, EngineConfig, Overrides};
+use crate::server::{Engine, supervisor};
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
 
 /// Arguments of `sparr serve`.
@@ -16,7 +16,8 @@ use tracing_subscriber::EnvFilter;
   sparr serve --dev                                an engine to try things with
   sparr serve --config config/engine.toml          an engine of a member
 
-SIGHUP reads rules and certificates again, and the members and legal bases of the configuration. SIGTERM answers what is there and stops; a second one stops at once.")]
+SIGHUP reads rules and certificates again, and the members and legal bases of the configuration. SIGTERM answers what is there and stops; a second one stops at once. Under systemd
+(Type=notify) it says when it serves, loads again and stops, and feeds the watchdog as long as the data plane answers.")]
 pub(crate) struct ServeArgs {
     /// Configuration file; config/engine.toml has every key with its meaning
     #[arg(long, value_name = "FILE", env = "SPARR_CONFIG")]
@@ -50,38 +51,56 @@ pub(crate) struct ServeArgs {
     workers: Option<usize>,
 }
 
+impl ServeArgs {
+    /// The configuration file.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// What is said beside it.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            dev: self.dev,
+            data_dir: self.data_dir.clone(),
+            listen: self.listen.clone(),
+            admin: self.admin.clone(),
+            rules: self.rules.clone(),
+            activation: self.activation.clone(),
+            member: self.member.clone(),
+            clock: self.clock.clone(),
+            workers: self.workers,
+        }
+    }
+}
+
 /// Runs an engine until a signal ends it.
-pub(crate) fn run(args: ServeArgs) -> Outcome {
+pub(crate) fn run(args: &ServeArgs) -> Outcome {
     start_logging();
-    let overrides = Overrides {
-        dev: args.dev,
-        data_dir: args.data_dir,
-        listen: args.listen,
-        admin: args.admin,
-        rules: args.rules,
-        activation: args.activation,
-        member: args.member,
-        clock: args.clock,
-        workers: args.workers,
-    };
-    let config = EngineConfig::load(args.config.as_deref(), overrides.clone())?;
+    let overrides = args.overrides();
+    let config = EngineConfig::load(args.config(), overrides.clone())?;
     // Before anything else listens: a signal that comes early is not lost.
     let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
+    let workers = config.workers;
     let engine = Engine::start(config)?;
     tracing::info!(listen = %engine.listen, admin = %engine.admin, position = engine.state.position().index, "serving");
+    let watchdog = supervisor::ready(engine.listen, workers)?;
     if args.dev {
         tracing::warn!("development engine: its certificates and keys are for trying things out");
     }
     for signal in &mut signals {
         match signal {
             SIGHUP => {
-                engine.reread(EngineConfig::load(args.config.as_deref(), overrides.clone()));
+                supervisor::reloading();
+                engine.reread(EngineConfig::load(args.config(), overrides.clone()));
                 engine.reload();
+                supervisor::reloaded();
             }
             _ => break,
         }
     }
     tracing::info!("draining");
+    supervisor::stopping();
+    drop(watchdog);
     // From here on another signal ends the process at once.
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register_conditional_shutdown(

@@ -1,7 +1,10 @@
 //! The page that Prometheus reads: every metric of the list below, and no other.
 
+use super::list::*;
+use super::native::Native;
 use super::{Metrics, Rejected, lock};
 use crate::screen::Stage;
+use crate::server::alerts::Board;
 use crate::server::decision_log::{DecisionLogSize, Gate};
 use crate::state::{Moment, State};
 use crate::velocity::KeySize;
@@ -15,80 +18,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// One metric: its name as it is scraped, its help text.
-pub struct MetricDef {
-    /// The name, with its unit and `_total` where it is a counter.
-    pub name: &'static str,
-    /// What it says.
-    pub help: &'static str,
-}
-
-/// Declares the metrics, each under a name that this file uses.
-macro_rules! metrics {
-    ($($constant:ident = $name:literal $help:literal;)+) => {
-        $(const $constant: MetricDef = MetricDef { name: $name, help: $help };)+
-        /// Every metric.
-        pub const METRICS: &[MetricDef] = &[$($constant),+];
-    };
-}
-metrics! {
-    DECISION = "sparr_decision_duration_seconds" "Time from reading a request to writing its answer";
-    STAGE = "sparr_stage_duration_seconds" "Time of one stage of a screening; one request in sixteen is timed";
-    DECISIONS = "sparr_decisions_total" "Decisions by outcome";
-    REVIEWS = "sparr_reviews_total" "Decisions by review";
-    NOT_SCREENED = "sparr_not_screened_total" "Requests that were not screened, by reason";
-    RULE_HITS = "sparr_rule_hits_total" "Hits by rule and mode";
-    RULE_ERRORS = "sparr_rule_errors_total" "Evaluations of a rule that failed";
-    OPERATIONS = "sparr_exchange_operations_total" "Operations of the exchange by kind";
-    REFUSALS = "sparr_refusals_total" "Operations and frames that were refused, by reason";
-    REJECTED = "sparr_connections_rejected_total" "Connections that were not let in, by reason";
-    CONNECTIONS = "sparr_connections" "Open connections";
-    STALENESS = "sparr_staleness_seconds" "Age of the newest confirmed exchange state";
-    LINKED = "sparr_exchange_linked" "Whether the broker between the engines is reached";
-    ENGINES = "sparr_exchange_engines" "Engines of the exchange, by state: live, silent, behind, held_back";
-    LACKS = "sparr_exchange_lacks" "Records of this engine that another one has not said to have";
-    PROPAGATION = "sparr_propagation_seconds" "From an acknowledgement to the last engine's receipt, of the latest commits: p50, p99, max";
-    RECEIVED = "sparr_exchange_records_received_total" "Records of other engines that were taken in";
-    REPAIRS = "sparr_exchange_repairs_total" "Signs of repair: gaps, questions, batches sent to others, messages refused";
-    SIBLINGS = "sparr_exchange_payments_total" "Payments between engines of this member: told of by others, dropped here";
-    RULE_SET = "sparr_rule_set_info" "Digest of the rule set that decides";
-    RELOADS = "sparr_reloads_total" "Reloads of rules and certificates";
-    RELOAD_FAILURES = "sparr_reload_failures_total" "Reloads that were refused; the state before them stays";
-    RELOAD_SUCCESS = "sparr_reload_success" "Whether the last reload succeeded";
-    FLAGS = "sparr_flags" "Subjects with flags, by state";
-    INDICATORS = "sparr_indicators" "Indicators, by state: known, acting at this member, shared with all";
-    PEOPLE = "sparr_screened_people" "Different people who were screened today, about: whoever walks through numbers shows";
-    EXEMPTED = "sparr_exempted_total" "Answers in which an exemption silenced a rule";
-    EXEMPTIONS = "sparr_exemptions" "Exemptions that act";
-    HONEY = "sparr_honey_lookups_total" "Look-ups of numbers that nobody was ever given";
-    RECORDS = "sparr_journal_records_total" "Records that this engine has made durable";
-    FSYNC = "sparr_journal_fsync_seconds" "Time of one durable commit";
-    JOURNAL_FAILURES = "sparr_journal_failures_total" "Commits that failed";
-    SNAPSHOTS = "sparr_snapshots_total" "Snapshots of the journal's state, by result: written, failed";
-    AUDITED = "sparr_audit_lines_total" "Lines of the audit that are durable";
-    AUDIT_FAILURES = "sparr_audit_failures_total" "Attempts to write the audit that failed; look-ups wait";
-    JOURNAL_STATE = "sparr_journal_state" "What the journal takes in: 0 everything, 1 lifts and the like (the disk is full), 2 nothing until it was read again";
-    VELOCITY_KEYS = "sparr_velocity_keys" "Live velocity keys";
-    VELOCITY_BYTES = "sparr_velocity_bytes" "Memory of all velocity keys, with room for keys to come";
-    VELOCITY_KEYS_OF = "sparr_velocity_keys_by_key" "Live velocity keys, by the key that rules count by";
-    VELOCITY_BYTES_OF = "sparr_velocity_bytes_by_key" "Memory of velocity keys, by the key that rules count by";
-    RECENT = "sparr_recent_requests" "Requests of the last hour that are kept to be looked at again";
-    RECENT_BYTES = "sparr_recent_bytes" "Memory of recent requests";
-    RECENT_MISSED = "sparr_recent_missed_total" "Requests that were not kept because too much was on its way";
-    LOGGED = "sparr_decision_log_answers_total" "Answers that reached the decision log";
-    LOG_DROPPED = "sparr_decision_log_dropped_total" "Answers that are not in the decision log for want of room: each says unlogged";
-    LOG_GAPS = "sparr_decision_log_gaps_total" "Gaps in the decision log that this life has written";
-    LOG_FAILURES = "sparr_decision_log_failures_total" "Writes of the decision log that failed";
-    LOG_WAITING = "sparr_decision_log_waiting" "Answers on their way to the decision log";
-    LOG_BYTES = "sparr_decision_log_bytes" "Size of the decision log when its newest segment began";
-    LOG_WELL = "sparr_decision_log_well" "Whether the decision log takes answers in";
-    FINALS = "sparr_final_results" "Requests whose final result is known, by result";
-    LABELS = "sparr_labels" "Payments whose label is known, by class";
-    RULE_LABELS = "sparr_rule_labels" "Labelled payments that a rule hit: fraud, good. Their share is its precision";
-    IDS = "sparr_request_ids" "Answered request ids that are kept";
-    READY = "sparr_ready" "Whether the engine screens";
-}
-
 /// Bounds of the classic histograms, seconds: 5 µs to 10 ms around the budget of a decision.
 const DECISION_BOUNDS: &[f64] = &[5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2];
 /// Bounds for what waits for a disk, seconds.
@@ -99,6 +28,7 @@ struct Exposition {
     metrics: Arc<Metrics>,
     state: Arc<State>,
     log: Option<Arc<Gate>>,
+    alerts: Arc<Board>,
     moment: fn() -> Moment,
 }
 
@@ -113,10 +43,11 @@ pub(crate) fn registry(
     metrics: Arc<Metrics>,
     state: Arc<State>,
     log: Option<Arc<Gate>>,
+    alerts: Arc<Board>,
     moment: fn() -> Moment,
 ) -> Registry {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Exposition { metrics, state, log, moment }));
+    registry.register_collector(Box::new(Exposition { metrics, state, log, alerts, moment }));
     registry
 }
 
@@ -171,11 +102,14 @@ impl Page<'_> {
         let mut encoder = self.start(metric, MetricType::Histogram)?;
         for (labels, histogram) in lines {
             let (sum, buckets) = buckets(histogram, bounds);
-            let (count, buckets) = (histogram.len(), buckets.as_slice());
+            let (count, buckets, native) = (histogram.len(), buckets.as_slice(), Native::of(histogram));
+            // The text format leaves the native buckets out.
+            let native = native.as_encoded();
             if labels.is_empty() {
-                encoder.encode_histogram::<NoLabelSet>(sum, count, buckets, None)?;
+                encoder.encode_histogram_with_native::<NoLabelSet>(sum, count, buckets, None, native)?;
             } else {
-                encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, buckets, None)?;
+                let mut line = encoder.encode_family(&labels)?;
+                line.encode_histogram_with_native::<NoLabelSet>(sum, count, buckets, None, native)?;
             }
         }
         Ok(())
@@ -208,6 +142,7 @@ impl Collector for Exposition {
         self.network(&mut page)?;
         self.aftermath(&mut page)?;
         self.decision_log(&mut page)?;
+        self.alerts(&mut page)?;
         self.memory(&mut page)
     }
 }
@@ -264,7 +199,13 @@ impl Exposition {
 
     fn exchange(&self, page: &mut Page<'_>) -> fmt::Result {
         let staleness = f64::from(self.state.staleness_ms(crate::server::clock::moment())) / 1e3;
-        page.gauge(&STALENESS, [(label("origin", "own"), staleness)])?;
+        let own = (label("origin", "own"), staleness);
+        let view = self.state.exchange.is_networked().then(|| self.state.exchange.view());
+        let others = view.iter().flat_map(|view| &view.engines).filter(|engine| !engine.is_own);
+        let others = others.filter_map(|engine| {
+            Some((label("origin", engine.of.to_string()), engine.heard_ms? as f64 / 1e3))
+        });
+        page.gauge(&STALENESS, std::iter::once(own).chain(others))?;
         let flags = self.state.stores.flags.size(self.state.now((self.moment)()));
         let known = [("known", flags.subjects), ("active", flags.active)];
         page.gauge(&FLAGS, known.map(|(state, n)| (label("state", state), n as f64)))?;
@@ -342,6 +283,14 @@ impl Exposition {
         page.gauge(&LOG_WELL, [(Labels::new(), f64::from(u8::from(log.is_well())))])
     }
 
+    /// What stands and what does not; rules that do well have no line.
+    fn alerts(&self, page: &mut Page<'_>) -> fmt::Result {
+        let lines = self.alerts.standing().into_iter().map(|(name, about, stands)| {
+            (vec![("name", name.name().to_owned()), ("about", about)], f64::from(u8::from(stands)))
+        });
+        page.gauge(&ALERT, lines)
+    }
+
     /// What was screened lately, and what became of it.
     fn aftermath(&self, page: &mut Page<'_>) -> fmt::Result {
         let recent = self.state.recent.size();
@@ -363,6 +312,7 @@ impl Exposition {
         let velocity = self.state.stores.velocity.size();
         page.gauge(&VELOCITY_KEYS, [(Labels::new(), velocity.keys as f64)])?;
         page.gauge(&VELOCITY_BYTES, [(Labels::new(), velocity.bytes as f64)])?;
+        page.counter(&VELOCITY_EVICTED, [(Labels::new(), self.state.stores.velocity.evicted())])?;
         let by_key = self.state.stores.velocity.sizes();
         let of = |key: &KeySize| label("key", key.key.text());
         page.gauge(&VELOCITY_KEYS_OF, by_key.iter().map(|key| (of(key), key.keys as f64)))?;

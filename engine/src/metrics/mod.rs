@@ -4,10 +4,12 @@
 //! histograms are merged on read.
 
 mod exposition;
+mod list;
+mod native;
 mod rule_hits;
 
 pub(crate) use exposition::registry;
-pub use exposition::{METRICS, MetricDef};
+pub use list::{METRICS, MetricDef};
 pub use rule_hits::RuleHits;
 
 use crate::rules::{Hits, RuleSet};

@@ -1,6 +1,7 @@
 //! The admin port: probes, metrics, reload, the dashboard, and a plain page. Loopback by default, apart from the data plane. It knows
 //! nobody, so whatever needs a person is asked for over the data plane, with a certificate.
 
+use super::alerts::{AlertsConfig, Board, Watcher};
 use super::clock;
 use super::dashboard::{self, Dashboard};
 use super::decision_log::Gate;
@@ -10,7 +11,7 @@ use crate::metrics::{self, JournalState, Metrics};
 use crate::state::State;
 use axum::Router;
 use axum::extract::{RawQuery, State as Shared};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
@@ -37,6 +38,8 @@ pub(super) struct Admin {
     pub stop: watch::Receiver<bool>,
     /// Room in the decision log, where there is one.
     pub log: Option<Arc<Gate>>,
+    /// What the engine has noticed of itself.
+    pub alerts: Arc<Board>,
     registry: Registry,
 }
 
@@ -50,9 +53,11 @@ impl Admin {
         (budget_us, stop): (u64, watch::Receiver<bool>),
         log: Option<Arc<Gate>>,
     ) -> Self {
-        let registry = metrics::registry(metrics.clone(), state.clone(), log.clone(), clock::moment);
+        let alerts = Arc::new(Board::default());
+        let registry =
+            metrics::registry(metrics.clone(), state.clone(), log.clone(), alerts.clone(), clock::moment);
         let dashboard = Dashboard::default();
-        Self { state, metrics, reloader, recalls, budget_us, dashboard, stop, log, registry }
+        Self { state, metrics, reloader, recalls, budget_us, dashboard, stop, log, alerts, registry }
     }
 }
 
@@ -62,9 +67,11 @@ type Looking = Shared<Arc<Admin>>;
 pub(super) fn start(
     listener: TcpListener,
     admin: Admin,
+    alerts: AlertsConfig,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<JoinHandle<()>> {
     listener.set_nonblocking(true)?;
+    let watcher = Watcher::new(alerts, admin.alerts.clone());
     let admin = Arc::new(admin);
     let routes = Router::new()
         .route("/plain", get(page))
@@ -81,7 +88,7 @@ pub(super) fn start(
             Err(error) => return tracing::error!(%error, "the admin port has no runtime"),
         };
         runtime.block_on(async move {
-            tokio::spawn(dashboard::watch(admin, stop.clone()));
+            tokio::spawn(dashboard::watch(admin, watcher, stop.clone()));
             let served = async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 axum::serve(listener, routes)
@@ -124,7 +131,18 @@ async fn readyz(Shared(admin): Looking, RawQuery(query): RawQuery) -> Response {
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-async fn metrics_page(Shared(admin): Looking) -> Response {
+/// What a Prometheus that takes native histograms asks for.
+const PROTOBUF: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+async fn metrics_page(Shared(admin): Looking, headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("application/vnd.google.protobuf") {
+        return match prometheus_client::encoding::prometheus_protobuf::encode_to_vec(&admin.registry) {
+            Ok(bytes) => ([(header::CONTENT_TYPE, PROTOBUF)], bytes).into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        };
+    }
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
         Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),

@@ -244,7 +244,9 @@ impl Engine {
             (config.budget_us, stopped.clone()),
             gate,
         );
-        threads.push(admin::start(admin_listener, admin, stopped).map_err(io_error("admin port"))?);
+        threads.push(
+            admin::start(admin_listener, admin, config.alerts, stopped).map_err(io_error("admin port"))?,
+        );
         let (stop_velocity, stopped) = bounded(0);
         let velocity =
             velocity_file::start(config.data_dir.clone(), config.velocity_snapshot, state.clone(), stopped);

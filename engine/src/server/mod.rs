@@ -1,6 +1,7 @@
 //! The shell: sockets, files, threads, clocks. Only here, and in the command line above it.
 
 mod admin;
+pub(crate) mod alerts;
 pub mod audit;
 mod blast;
 pub mod caller;
@@ -33,6 +34,7 @@ pub(crate) mod shipped;
 pub mod snapshots;
 pub mod sources;
 mod standing;
+pub mod supervisor;
 pub mod transport;
 mod velocity;
 mod velocity_file;

@@ -147,6 +147,23 @@ fn what_goes_wrong_is_said() {
     browser.until("the engine is gone", || alarm("does not hear from the engine"));
 }
 
+#[test]
+fn a_broker_that_is_not_reached_and_the_alert_about_it_are_said() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("engine.toml");
+    let text = "[alerts]\nstale_ms = 100\n[exchange]\nnats = [\"nats://127.0.0.1:1\"]\n";
+    std::fs::write(&file, text).expect("written");
+    let engine = EngineProcess::start_in(folder.path(), &["--config", &file.display().to_string()]);
+    let Some(browser) = Browser::start() else { return };
+    browser.looks(1_280, 2_000, "light");
+    browser.open(&format!("http://{}/", engine.admin));
+    browser.until("the missing link", || browser.text("alarms").contains("No link to the other engines"));
+    browser.until("the alert", || browser.text("alarms").contains("(stale, since "));
+    browser.until("its beginning", || browser.text("noticed").contains("stale begins"));
+    assert!(browser.text("noticed-line").ends_with("see above: 1."));
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
 /// The control: what a page should not do is noticed.
 #[test]
 fn an_error_and_a_foreign_script_are_noticed() {

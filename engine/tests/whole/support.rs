@@ -74,7 +74,8 @@ impl EngineProcess {
         Self::spawn(&mut command, data_dir)
     }
 
-    fn spawn(command: &mut Command, data_dir: &Path) -> Self {
+    /// An engine that a command starts.
+    pub(crate) fn spawn(command: &mut Command, data_dir: &Path) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the engine starts");
         let log = std::sync::Arc::new(std::sync::Mutex::new(String::new()));

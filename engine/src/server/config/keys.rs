@@ -7,13 +7,15 @@ use super::defaults::{
 };
 use super::required::REQUIRED;
 use super::{ADMIN, DATA_DIR, LISTEN, RULES_DIR};
-use super::{decision_log, link};
+use super::{alerts, decision_log, link};
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 
 /// The names of all keys, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let tables =
-        link::KEYS.iter().map(|(name, ..)| *name).chain(decision_log::KEYS.iter().map(|(name, ..)| *name));
+    let tables = link::KEYS
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(decision_log::KEYS.iter().chain(alerts::KEYS).map(|(name, ..)| *name));
     KEYS.iter().map(|key| key.name).chain(tables)
 }
 
@@ -203,10 +205,19 @@ pub fn commented_defaults() -> String {
         "The decision log: every answer with what running it again needs, in pseudonyms, under the data folder.",
     );
     text.push_str("[decision_log]\n");
-    for (name, value, meaning) in decision_log::KEYS {
-        comment(&mut text, meaning);
-        text.push_str(&format!("{name} = {}\n", value()));
-    }
+    let table = |text: &mut String, keys: &[decision_log::Key]| {
+        for (name, value, meaning) in keys {
+            comment(text, meaning);
+            text.push_str(&format!("{name} = {}\n", value()));
+        }
+    };
+    table(&mut text, decision_log::KEYS);
+    comment(
+        &mut text,
+        "What the engine notices of itself and tells: on the page, as the metric sparr_alert, and in its log.",
+    );
+    text.push_str("[alerts]\n");
+    table(&mut text, alerts::KEYS);
     comment(
         &mut text,
         "How old the exchange's state may be for a kind to be screened, ms, at least 500: from there on a request is answered\n\

@@ -1,6 +1,7 @@
 //! An engine's configuration: defaults, then a file, then the environment and the command line. Checked once, with
 //! every error at once.
 
+mod alerts;
 mod decision_log;
 mod defaults;
 mod exchange;
@@ -8,17 +9,20 @@ mod keys;
 mod link;
 mod parse;
 mod required;
+mod show;
+mod types;
 
 pub use defaults::{ADMIN, BUDGET_US, DATA_DIR, LISTEN, RULES_DIR};
 pub use exchange::ConfiguredMember;
 pub(crate) use exchange::member_key;
 pub use keys::commented_defaults;
 pub use link::{LinkConfig, LinkTls};
+pub use show::{Origin, Shown, show};
+pub use types::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
 
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
-use crate::policy::{Policy, Sharing};
-use crate::server::decision_log::DecisionLogConfig;
+use crate::policy::Policy;
 use defaults::{
     BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, JOURNAL_RESERVE_MIB_MAX,
     JOURNAL_RESERVE_MIB_MIN, KIND, LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM,
@@ -26,7 +30,6 @@ use defaults::{
 };
 use serde::Deserialize;
 use sparr_protocol::ids::MemberName;
-use sparr_protocol::member::MemberKind;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
@@ -74,6 +77,8 @@ struct Written {
     exchange: Option<link::WrittenExchange>,
     #[serde(default)]
     decision_log: decision_log::WrittenDecisionLog,
+    #[serde(default)]
+    alerts: alerts::WrittenAlerts,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -106,114 +111,6 @@ pub struct Overrides {
     pub clock: Option<String>,
     /// Threads on the data plane.
     pub workers: Option<usize>,
-}
-
-/// Which clock judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockKind {
-    /// The machine's.
-    Wall,
-    /// The highest event time seen.
-    Event,
-}
-
-/// Where certificates lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsFiles {
-    /// Made at the first start, under the data folder.
-    Development,
-    /// The member's own.
-    Files {
-        /// The engine's chain.
-        certificate: PathBuf,
-        /// Its key.
-        key: PathBuf,
-        /// Authorities whose certificates may connect.
-        client_authorities: PathBuf,
-        /// Revocation lists.
-        revoked: Option<PathBuf>,
-    },
-}
-
-/// Where rules come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RulesFrom {
-    /// A folder.
-    Dir(PathBuf),
-    /// The rules that this binary was built with.
-    Shipped,
-}
-
-/// When a set of rules that loads becomes the one that decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// When somebody asks for a reload.
-    Reload,
-    /// Also when a file changes.
-    Watch,
-    /// When it was approved by its digest.
-    Approve,
-}
-
-/// A whole, checked configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EngineConfig {
-    /// The member whose engine this is.
-    pub member: MemberName,
-    /// Number of the engine within its member.
-    pub engine: u16,
-    /// Data plane.
-    pub listen: SocketAddr,
-    /// Admin port.
-    pub admin: SocketAddr,
-    /// Folder of journal, keys and development certificates.
-    pub data_dir: PathBuf,
-    /// Rules.
-    pub rules: RulesFrom,
-    /// When they begin to decide.
-    pub activation: Activation,
-    /// Threads on the data plane.
-    pub workers: usize,
-    /// Which clock judges.
-    pub clock: ClockKind,
-    /// The member's own decisions.
-    pub policy: Policy,
-    /// How long a stopping engine answers what is there.
-    pub drain: Duration,
-    /// Live velocity keys at most.
-    pub velocity_keys_max: usize,
-    /// Kept request ids at most.
-    pub request_ids_max: usize,
-    /// Certificates.
-    pub tls: TlsFiles,
-    /// What kind of organisation the member is.
-    pub kind: MemberKind,
-    /// Other members that are known without an admission: the police, the central organisation.
-    pub members: Vec<ConfiguredMember>,
-    /// What may be shared, and on which basis.
-    pub sharing: Sharing,
-    /// Different people that a member's desks may look up in a day.
-    pub lookups_per_day_max: usize,
-    /// Requests of the last hour that are kept to be looked at again; 0 for none.
-    pub recent_requests_max: usize,
-    /// What 99 decisions in 100 should not take longer than, µs.
-    pub budget_us: u64,
-    /// How often velocity is written down.
-    pub velocity_snapshot: Duration,
-    /// Of a thousand recent requests, so many may be answered otherwise by a new rule set without `--accept`.
-    pub blast_radius_per_mille_max: u32,
-    /// Different people screened in a day from which on there is an alarm. Screening goes on.
-    pub screened_people_alarm: u64,
-    /// Kept back on the disk for lifts and the like when it is full, bytes.
-    pub journal_reserve_bytes: u64,
-    /// Records between two snapshots at least.
-    pub snapshot_records: u64,
-    /// File of numbers that nobody was ever given.
-    pub honey_numbers: Option<PathBuf>,
-    /// What is kept of answers.
-    pub decision_log: DecisionLogConfig,
-    /// How the other engines are reached. Without it the engine's own journal is the whole exchange.
-    pub exchange: Option<LinkConfig>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -304,9 +201,11 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let sharing = exchange::sharing(written.legal_basis, dev);
     let link = link::link(written.exchange);
     let decision_log = decision_log::decision_log(written.decision_log);
+    let alerts = alerts::alerts(&written.alerts);
     let mut take = |error: String| errors.push(error);
     let link = link.map_err(|all| all.into_iter().for_each(&mut take));
     let decision_log = decision_log.map_err(|all| all.into_iter().for_each(&mut take));
+    let alerts = alerts.map_err(|all| all.into_iter().for_each(&mut take));
     let kind = kind.map_err(&mut take);
     let members = members.map_err(|all| all.into_iter().for_each(&mut take));
     let sharing = sharing.map_err(|all| all.into_iter().for_each(&mut take));
@@ -319,7 +218,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let required = required.map_err(|all| all.into_iter().for_each(&mut take));
     let stale_after = stale_after.map_err(|all| all.into_iter().for_each(&mut take));
     let tls = tls.map_err(&mut take);
-    let exchange = (kind, members, sharing, link, decision_log);
+    let exchange = (kind, members, sharing, link, (decision_log, alerts));
     let said = (clock, activation, verify_unavailable, reserve_mib.map_err(&mut take));
     let asked = (required, stale_after);
     match (member, listen, admin, said, asked, tls, exchange) {
@@ -330,7 +229,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
             (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
             (Ok(required), Ok(stale_after)),
             Ok(tls),
-            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange), Ok(decision_log)),
+            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange), (Ok(decision_log), Ok(alerts))),
         ) => {
             // The engine's own member is known by what it is.
             members.retain(|other| other.member != member);
@@ -364,6 +263,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 exchange,
                 budget_us: written.budget_us.map_or(BUDGET_US, NonZeroU64::get),
                 decision_log,
+                alerts,
                 velocity_snapshot: Duration::from_secs(
                     written.velocity_snapshot_seconds.map_or(VELOCITY_SNAPSHOT_SECONDS, NonZeroU64::get),
                 ),

@@ -10,6 +10,7 @@ mod past;
 mod second;
 
 use super::admin::Admin;
+use super::alerts::Watcher;
 use super::clock;
 use crate::metrics::lock;
 use axum::Json;
@@ -85,7 +86,7 @@ pub(super) fn routes() -> Router<Arc<Admin>> {
 }
 
 /// Notes what each second sees, until `stop` says so.
-pub(super) async fn watch(admin: Arc<Admin>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn watch(admin: Arc<Admin>, mut watcher: Watcher, mut stop: watch::Receiver<bool>) {
     let mut before = counted(&admin);
     let mut began = clock::steady_ms();
     let mut ticks = tokio::time::interval(SECOND);
@@ -101,6 +102,8 @@ pub(super) async fn watch(admin: Arc<Admin>, mut stop: watch::Receiver<bool>) {
         (second.at_ms, second.took_ms) = (clock::now().ms(), ended.saturating_sub(began));
         second.staleness_ms = admin.state.staleness_ms(clock::moment());
         (before, began) = (counted, ended);
+        let hits = second.rules.iter().map(|(id, hits)| (id.clone(), hits.enforced + hits.shadow));
+        watcher.second(second.answers.values().sum(), hits, (&admin.state, admin.log.as_deref()));
         lock(&admin.dashboard.past).push(second);
         admin.dashboard.ended.send_modify(|number| *number += 1);
     }

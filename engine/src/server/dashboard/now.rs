@@ -42,6 +42,14 @@ pub(super) fn now(admin: &Admin, moment: Moment) -> Value {
         "indicators": { "known": indicators.known, "acting": indicators.acting, "shared": indicators.shared },
         "velocity": { "keys": velocity.keys, "bytes": velocity.bytes },
         "recent": { "requests": recent.requests, "bytes": recent.bytes, "missed": recent.missed },
+        "alerts": admin.alerts.json(),
+        "decision_log": admin.log.as_ref().map(|log| {
+            let size = log.size();
+            json!({
+                "written": size.written, "dropped": size.dropped, "gaps": size.gaps, "waiting": size.waiting,
+                "bytes": size.bytes, "well": log.is_well(),
+            })
+        }),
         "recalls": admin.recalls.found(),
         "rules": rules(admin),
         "reload": admin.reloader.last().map(|report| {

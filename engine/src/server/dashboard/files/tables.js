@@ -52,6 +52,8 @@ export function alarms(now, connected) {
   if (now.journal === "failed") said.push("The journal failed: changes are refused until it was read again.");
   if (now.exchange && !now.exchange.linked) said.push("No link to the other engines: screening goes on with what is known.");
   now.degraded.forEach(name => said.push(`The state is ${name}: ${short(now.staleness_ms)} ms old.`));
+  now.alerts.standing.forEach(one => said.push(`${one.said} (${one.name}, since ${one.since})`));
+  if (now.alerts.more) said.push(`${now.alerts.more} more alerts stand.`);
   (now.exchange?.engines ?? []).filter(one => !one.own && (one.behind_ms != null || one.held_back)).forEach(one => said.push(`Of ${one.engine}, something is missing here${one.held_back ? ` (held back: ${one.held_back})` : ""}.`));
   show(said);
 }
@@ -85,6 +87,10 @@ export function tables(points, now) {
   say("reload-errors", now.reload && !now.reload.succeeded ? now.reload.said : "");
   fill("history", now.history.map(one => [one.at, one.how, one.by, one.rules, one.digest.slice(0, 12)]), "no history");
 
+  const { standing, more, events } = now.alerts;
+  say("noticed-line", standing.length ? `Alerts that stand, see above: ${standing.length + more}.` : "Nothing stands.");
+  fill("noticed", events.map(one => [one.at, `${one.name}${one.about ? ` ${one.about}` : ""} ${one.begins ? "begins" : "ends"}`, one.said]), "nothing since the start");
+
   fill("holds", [
     ["Rule set", now.rule_set ? `${now.rule_set.rules} rules, ${now.rule_set.digest}` : "none: nothing is screened"],
     ["Position", `engine ${now.position.engine}, epoch ${now.position.epoch}, ${now.position.index} records`],
@@ -93,6 +99,7 @@ export function tables(points, now) {
     ["Indicators", `${now.indicators.known} known, ${now.indicators.acting} act here`],
     ["Velocity", `${now.velocity.keys} keys, ${short(now.velocity.bytes / 1048576)} MiB`],
     ["Recent requests", `${now.recent.requests}, ${short(now.recent.bytes / 1048576)} MiB, ${now.recent.missed} missed`],
+    ["Decision log", now.decision_log ? `${now.decision_log.written} answers, ${now.decision_log.waiting} on their way, ${now.decision_log.dropped} missing, ${now.decision_log.gaps} gaps${now.decision_log.well ? "" : "; IT CANNOT BE WRITTEN"}` : "off: every answer says unlogged"],
     ["Recalls", String(now.recalls)],
     ["Version", now.version],
   ], "");

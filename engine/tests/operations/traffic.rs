@@ -1,0 +1,60 @@
+//! Payments for an engine to count.
+
+use crate::support::{EngineProcess, id};
+use serde_json::json;
+use sparr_loadgen::people::personal_number;
+use sparr_protocol::client::Client;
+use sparr_protocol::request::AuthorisationRequest;
+
+/// Two rules: what costs more than 5000.00 is declined; the other one is never met.
+pub(crate) const RULES: &str = "rules:
+  - id: large
+    description: A large payment
+    owner: risk
+    when: amount_minor > 500000
+    then: decline
+    reason: velocity_card
+    examples:
+      - match: { amount_minor: 500001 }
+      - no_match: { amount_minor: 500000 }
+  - id: often
+    description: One person, very often
+    owner: risk
+    when: velocity(subject, \"1h\").count > 1000
+    then: decline
+    reason: velocity_card
+    examples:
+      - match: { velocity: { subject: { 1h: { count: 1001 } } } }
+      - no_match: { velocity: { subject: { 1h: { count: 1000 } } } }
+";
+
+/// Runs something on a runtime of one thread.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+/// A payment of somebody; every tenth is large.
+pub(crate) fn payment(number: u64) -> AuthorisationRequest {
+    let amount = if number.is_multiple_of(10) { 600_000 } else { 10_000 };
+    let request = json!({
+        "request_id": id(number), "kind": "invoice", "amount_minor": amount, "currency": "SEK",
+        "subject": personal_number(number),
+    });
+    AuthorisationRequest::from_json(&request).expect("a request")
+}
+
+/// Sends payments, and so many whose number is none.
+pub(crate) fn send(engine: &EngineProcess, first: u64, payments: u64, malformed: u64) {
+    block_on(async {
+        let client = Client::connect(engine.client("gateway")).await.expect("connected");
+        for number in first..first + payments {
+            client.screen(&payment(number)).await.expect("an answer");
+        }
+        for number in first + payments..first + payments + malformed {
+            let request = json!({"request_id": id(number), "kind": "invoice", "amount_minor": 1, "subject": "19121212-1213"});
+            let request = AuthorisationRequest::from_json(&request).expect("a request");
+            client.screen(&request).await.expect("an answer");
+        }
+        client.close().await;
+    });
+}
