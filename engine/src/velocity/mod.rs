@@ -247,3 +247,6 @@ impl Velocity {
         sizes.filter(|size| size.keys > 0).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

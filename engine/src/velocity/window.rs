@@ -179,8 +179,11 @@ impl Record {
     pub(super) fn age_ms(&self, at: Timestamp, span_ms: i64) -> Reading {
         let paused = at.ms_since(self.newest()) > span_ms;
         let age_ms = if paused { 0 } else { at.ms_since(self.first).clamp(0, span_ms) };
-        // It may have been seen before what is known, and not so long ago.
-        let may_be_older = age_ms < span_ms && at.ms_since(self.missing_until) < span_ms;
+        // What is known may go on what was lost, without a pause that makes the key new.
+        let (known_since, is_new_again) =
+            if self.events.is_empty() { (at, false) } else { (self.first, paused) };
+        let goes_on = known_since.ms_since(self.missing_until) <= span_ms;
+        let may_be_older = age_ms < span_ms && goes_on && !is_new_again;
         if may_be_older { Reading::Unknown } else { Reading::Exact(age_ms) }
     }
 
