@@ -12,7 +12,8 @@ fn folder() -> PathBuf {
 
 /// A python that has aioquic: `SPARR_PYTHON`, or the one on the path.
 pub(crate) fn python() -> Option<Command> {
-    let name = std::env::var_os("SPARR_PYTHON").unwrap_or_else(|| "python3".into());
+    let name =
+        std::env::var_os("SPARR_PYTHON").filter(|name| !name.is_empty()).unwrap_or_else(|| "python3".into());
     let has = Command::new(&name).args(["-c", "import aioquic"]).stderr(Stdio::null()).status();
     if !has.is_ok_and(|status| status.success()) {
         skipped("no python3 with aioquic", "that a gateway on another QUIC stack can speak the wire");

@@ -136,7 +136,7 @@ const KEYS: &[Key] = &[
     Key {
         name: "velocity_keys_max",
         value: || VELOCITY_KEYS_MAX.to_string(),
-        meaning: "Live velocity keys at most; a key with a few events takes about 400 bytes.",
+        meaning: "Live velocity keys at most; a key with a few events takes about 300 bytes. Beyond, keys not seen for long make room.",
     },
     Key {
         name: "budget_us",
