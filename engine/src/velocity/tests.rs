@@ -124,7 +124,11 @@ fn a_restart_goes_on_with_what_was_kept_and_with_what_was_lost() {
     let of = &plan.keys()[0];
     observe(&before, 20_000, 20_000);
     let mut blocks = Vec::new();
-    before.save(|block| Ok(blocks.push(block.to_vec()))).expect("memory");
+    let keep = |block: &[u8]| {
+        blocks.push(block.to_vec());
+        Ok(())
+    };
+    before.save(keep).expect("memory");
     let after = Velocity::new(3_000);
     let now = Timestamp::from_ms(20_001_000);
     let (front, rest) = blocks.split_first().expect("there is always a front");
