@@ -102,7 +102,8 @@ impl Record {
         self.first = if paused { event.time } else { self.first.min(event.time) };
         self.kept_until = self.kept_until.max(event.time.saturating_add_ms(memory_ms));
         let newest = self.newest().max(event.time);
-        let forgotten = newest.saturating_add_ms(-horizon_ms);
+        // The newest event stays even where no window is asked for: a pause is counted from it.
+        let forgotten = newest.saturating_add_ms(-horizon_ms.max(1));
         let over = self.events.iter().take_while(|oldest| oldest.time <= forgotten).count();
         if over > 0 {
             self.events.drain(..over);
