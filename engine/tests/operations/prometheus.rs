@@ -116,21 +116,7 @@ fn a_prometheus_scrapes_an_engine_and_the_dashboard_and_the_alerts_speak_of_it()
     }
     let rules = rules_dir(RULES);
     let engine = EngineProcess::start_with(&["--rules", &rules.path().display().to_string()]);
-    let raised = engine.sparr(&[
-        "flag",
-        "raise",
-        "--subject",
-        TOLVAN,
-        "--wish",
-        "deny",
-        "--scope",
-        "any",
-        "--until",
-        "2030-12-31",
-        "--reason",
-        "suspected-fraud",
-    ]);
-    assert!(raised.status.success(), "{}", text(&raised.stderr));
+    engine.raise(TOLVAN, "deny");
     send(&engine, 10, 400, 7);
     let prometheus = Prometheus::start(&engine, &[]);
     let native = Prometheus::start(&engine, &["--enable-feature=native-histograms"]);

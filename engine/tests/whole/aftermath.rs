@@ -199,10 +199,8 @@ fn a_flag_or_an_indicator_recalls_what_it_would_have_stopped_and_nothing_else() 
     assert_eq!(text(&engine.sparr(&["recall", "--json"]).stdout), "");
     let mut following = Following::start(&engine);
 
-    let raise =
-        ["flag", "raise", "--subject", TOLVAN, "--wish", "deny", "--scope", "any", "--until", "2030-12-31"];
     let raised_at = now();
-    engine.json(&[&raise[..], &["--reason", "suspected-fraud", "--json"]].concat());
+    engine.raise(TOLVAN, "deny");
     let recall = following.next();
     assert_eq!(
         (&recall["request_id"], &recall["payment_id"], &recall["was"]["outcome"], &recall["is"]["outcome"]),
@@ -248,9 +246,7 @@ fn a_request_that_was_not_screened_is_recalled_with_what_it_would_have_been() {
     assert_eq!(engine.screen(&request)["not_screened"], "rule_error");
     recent(&engine, 1.0);
     engine.json(&["rules", "kill", "broken", "--json"]);
-    let raise =
-        ["flag", "raise", "--subject", TOLVAN, "--wish", "deny", "--scope", "any", "--until", "2030-12-31"];
-    engine.json(&[&raise[..], &["--reason", "suspected-fraud", "--json"]].concat());
+    engine.raise(TOLVAN, "deny");
     let recalled = until("it is recalled", || {
         let out = text(&engine.sparr(&["recall", "--json"]).stdout);
         serde_json::from_str::<Value>(out.lines().next()?).ok()

@@ -70,19 +70,7 @@ fn each_kind_of_rule_is_silent_for_the_key_alone_and_never_below_the_flag() {
     let rules = folder.path().display().to_string();
     let engine = EngineProcess::start_in(data.path(), &["--rules", &rules]);
     let until = days_ahead(7);
-    engine.json(&[
-        "flag",
-        "raise",
-        "--subject",
-        TOLVAN,
-        "--wish",
-        "verify",
-        "--until",
-        "2030-12-31",
-        "--reason",
-        "scam",
-        "--json",
-    ]);
+    engine.raise(TOLVAN, "verify");
     run(
         &engine,
         "analyst",

@@ -124,19 +124,7 @@ fn a_killed_rule_does_nothing_until_it_is_revived() {
     let dir = folder.path().display().to_string();
     let arguments = ["--rules", dir.as_str()];
     let mut engine = EngineProcess::start_in(data.path(), &arguments);
-    engine.json(&[
-        "flag",
-        "raise",
-        "--subject",
-        TOLVAN,
-        "--wish",
-        "verify",
-        "--until",
-        "2030-12-31",
-        "--reason",
-        "scam",
-        "--json",
-    ]);
+    engine.raise(TOLVAN, "verify");
     let mut number = 0;
     let mut ask = |engine: &EngineProcess, mcc: usize, subject: Option<&str>| {
         number += 1;

@@ -135,6 +135,14 @@ impl EngineProcess {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {out}"))
     }
 
+    /// Raises a flag for every payment of somebody.
+    pub(crate) fn raise(&self, subject: &str, wish: &str) {
+        let fixed = ["--scope", "any", "--until", "2030-12-31", "--reason", "suspected-fraud"];
+        let raised =
+            self.sparr(&[&["flag", "raise", "--subject", subject, "--wish", wish], &fixed[..]].concat());
+        assert!(raised.status.success(), "{}", text(&raised.stderr));
+    }
+
     /// Screens one request.
     pub(crate) fn screen(&self, request: &serde_json::Value) -> serde_json::Value {
         self.json(&["screen", "--json", &request.to_string()])
