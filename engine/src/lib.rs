@@ -79,6 +79,7 @@ pub mod members;
 #[cfg(feature = "server")]
 pub mod metrics;
 pub(crate) mod pack;
+pub mod planted;
 pub mod policy;
 pub mod recent;
 pub mod replication;

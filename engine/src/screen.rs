@@ -3,9 +3,11 @@
 //! Everything comes in as an argument: the state, the rule set, the time. Nothing here waits, reads a clock, touches
 //! a file or keeps anything but what [`State`] is for.
 
+mod asked;
 mod basis;
 mod stage;
 
+pub use asked::{Asked, Stopped, Stopwatch};
 pub use basis::Basis;
 pub use stage::{Stage, StageObserver, Unobserved};
 
@@ -16,7 +18,7 @@ use crate::ids::{Binding, BodyDigest, CallerNo, Known};
 use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX};
 use crate::request::{KeyName, Noted, Request};
 use crate::rules::Hits;
-use crate::state::{ActiveRules, Moment, State};
+use crate::state::{ActiveRules, State};
 use crate::velocity::Reading;
 use crate::velocity::spec::Mark;
 use sparr_protocol::codes::Outcome;
@@ -83,32 +85,6 @@ impl Scratch {
     }
 }
 
-/// How long ago the request's bytes were read: the shell's clock, as seen from here.
-pub trait Stopwatch {
-    /// Microseconds since then.
-    fn elapsed_us(&self) -> u32;
-}
-
-/// A stopwatch that stands still, for tests and benchmarks.
-pub struct Stopped;
-
-impl Stopwatch for Stopped {
-    fn elapsed_us(&self) -> u32 {
-        0
-    }
-}
-
-/// Who asks, when, and since when the request has waited.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    /// The calling member.
-    pub caller: CallerNo,
-    /// The time.
-    pub moment: Moment,
-    /// Since the request's bytes were read.
-    pub since_read: &'a dyn Stopwatch,
-}
-
 /// Screens one message of kind [`Screen`](sparr_protocol::frame::MessageKind::Screen).
 pub fn screen(
     message: &[u8],
@@ -124,6 +100,21 @@ pub fn screen(
 
 /// The same for a message that was read before: where many are at hand, reading them needs no order.
 pub(crate) fn screen_parsed(
+    (message, parsed): (&[u8], Result<&Request<'_>, &NotScreened>),
+    asked: Asked<'_>,
+    state: &State,
+    rules: Option<&ActiveRules>,
+    scratch: &mut Scratch,
+    observer: &mut impl StageObserver,
+) -> AuthorisationResponse {
+    let response = answer((message, parsed), asked, state, rules, scratch, observer);
+    if let Some(person) = parsed.ok().and_then(Request::subject) {
+        state.canary.answered(person, &response, asked.moment.now);
+    }
+    response
+}
+
+fn answer(
     (message, parsed): (&[u8], Result<&Request<'_>, &NotScreened>),
     asked: Asked<'_>,
     state: &State,
@@ -151,7 +142,7 @@ pub(crate) fn screen_parsed(
         Err(not_screened) => return unanswered(id, *not_screened),
     };
     if let Some(person) = request.subject() {
-        state.is_honey(person);
+        state.honey.is_touched_by(person);
         state.screened_people.observe(person.current.1);
         state.exchange.screened(request.view().kind().wire());
     }

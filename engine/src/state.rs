@@ -14,17 +14,17 @@ use crate::flags::FlagSet;
 use crate::ids::Ids;
 use crate::indicators::IndicatorSet;
 use crate::members::Members;
+use crate::planted::{Canary, Honey};
 use crate::policy::Policy;
 use crate::recent::{Recent, Touched};
-use crate::request::{Keyring, LivePseudonyms};
+use crate::request::Keyring;
 use crate::rules::RuleSet;
 use crate::velocity::spec::KeyPlan;
 use crate::velocity::{Observed, Velocity};
 use arc_swap::{ArcSwapOption, Guard};
-use sparr_protocol::ids::{MemberName, Pseudonym};
+use sparr_protocol::ids::MemberName;
 use sparr_protocol::response::Position;
 use sparr_protocol::time::{Date, Timestamp};
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -135,8 +135,9 @@ pub struct State {
     /// The member's own decisions.
     pub policy: Policy,
     /// Numbers that nobody was ever given: who asks about one is walking through numbers.
-    honey: OnceLock<HashSet<Pseudonym>>,
-    honey_touched: AtomicU64,
+    pub honey: Honey,
+    /// The flagged person whom nobody is.
+    pub canary: Canary,
     looks_known_since: OnceLock<Timestamp>,
     /// How many different people were screened today.
     pub screened_people: Distinct,
@@ -202,8 +203,8 @@ impl State {
             ids: Ids::new(config.ids_kept_max),
             keyring: config.keyring,
             policy: config.policy,
-            honey: OnceLock::new(),
-            honey_touched: AtomicU64::new(0),
+            honey: Honey::default(),
+            canary: Canary::default(),
             looks_known_since: OnceLock::new(),
             screened_people: Distinct::default(),
             recent: Recent::default(),
@@ -275,27 +276,6 @@ impl State {
         self.rules.load()
     }
 
-    /// Lays out numbers that nobody was ever given. Once; a second time changes nothing.
-    pub fn lay_out_honey(&self, numbers: HashSet<Pseudonym>) {
-        // An error says that it was done before.
-        let _ = self.honey.set(numbers);
-    }
-
-    /// Whether a person who is asked about is one whom nobody was ever given; it is counted, if so.
-    pub fn is_honey(&self, person: LivePseudonyms) -> bool {
-        let Some(honey) = self.honey.get() else { return false };
-        let touched = person.iter().any(|(_, number)| honey.contains(&number));
-        if touched {
-            self.honey_touched.fetch_add(1, Ordering::Relaxed);
-        }
-        touched
-    }
-
-    /// How often somebody has asked about a number that nobody was ever given.
-    pub fn honey_touched(&self) -> u64 {
-        self.honey_touched.load(Ordering::Relaxed)
-    }
-
     /// Says since when it is known who looked at people's flags. Once; a second time changes nothing.
     pub fn looks_are_known_since(&self, time: Timestamp) {
         // An error says that it was done before.
@@ -334,7 +314,7 @@ impl State {
             keyring: _,
             policy: _,
             honey: _,
-            honey_touched: _,
+            canary: _,
             looks_known_since: _,
             screened_people: _,
             recent: _,

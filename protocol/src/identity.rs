@@ -104,6 +104,12 @@ impl Subject {
         u8::try_from(years).ok()
     }
 
+    /// Whether it is of the form that Skatteverket publishes for tests: serial numbers 980 to 999, which are given to
+    /// nobody.
+    pub fn is_for_tests(&self) -> bool {
+        matches!(self.canonical(), [b'p', b':', number @ ..] if number[8..10] == *b"98" || number[8..10] == *b"99")
+    }
+
     fn person(number: PersonalNumber) -> Self {
         let mut subject = Self::from_parts(&[b"p:", &number.digits]);
         subject.birth = Some(number.birth);

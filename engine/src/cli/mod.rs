@@ -5,6 +5,7 @@ mod aftermath_rows;
 mod audit;
 mod backtest;
 mod bulk;
+mod canary;
 mod check;
 mod config;
 mod connect;
@@ -61,6 +62,8 @@ enum Command {
     Top(top::TopArgs),
     /// Send authorisation requests and print the answers
     Screen(screen::ScreenArgs),
+    /// Send a payment of a flagged person whom nobody is, and see that it is stopped
+    Canary(canary::CanaryArgs),
     /// Raise, lift and look up people's flags
     #[command(subcommand)]
     Flag(flag::FlagCommand),
@@ -168,6 +171,7 @@ pub fn run() -> ExitCode {
         Command::Top(args) => top::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Screen(args) => screen::run(&args),
+        Command::Canary(args) => canary::run(&args),
         Command::Flag(command) => flag::run(command),
         Command::Indicator(command) => indicator::run(command),
         Command::Receipt(command) => indicator::run_receipt(command),

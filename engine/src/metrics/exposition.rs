@@ -2,7 +2,7 @@
 
 use super::list::*;
 use super::native::Native;
-use super::{Metrics, Rejected, lock};
+use super::{CallerCounts, Metrics, Rejected, lock};
 use crate::screen::Stage;
 use crate::server::alerts::Board;
 use crate::server::decision_log::{DecisionLogSize, Gate};
@@ -186,6 +186,21 @@ impl Exposition {
         let total = self.metrics.total();
         let operations = OperationKind::ALL.iter().zip(total.operations);
         page.counter(&OPERATIONS, operations.map(|(kind, n)| (label("operation", kind.name()), n)))?;
+        let callers = total.callers().iter().flat_map(|(caller, counts)| {
+            let (member, role) = match caller {
+                Some((member, role)) => (member.as_str().to_owned(), role.name()),
+                None => ("other".to_owned(), "other"),
+            };
+            let CallerCounts { decided, not_screened, operations } = *counts;
+            let ends = [("decided", decided), ("not_screened", not_screened), ("operation", operations)];
+            ends.map(|(end, n)| {
+                (vec![("member", member.clone()), ("role", role.to_owned()), ("end", end.to_owned())], n)
+            })
+        });
+        page.counter(&CALLERS, callers.collect::<Vec<_>>())?;
+        let canary = &self.state.canary;
+        let fates = canary.fates().filter(|_| canary.is_there());
+        page.counter(&CANARY, fates.map(|(fate, n)| (label("end", fate.name()), n)))?;
         let refusals = Refusal::ALL.iter().zip(total.refusals);
         page.counter(&REFUSALS, refusals.map(|(refusal, n)| (label("why", refusal.name()), n)))?;
         let rejected = Rejected::ALL.into_iter();
@@ -215,7 +230,7 @@ impl Exposition {
             [("known", indicators.known), ("acting", indicators.acting), ("shared", indicators.shared)];
         page.gauge(&INDICATORS, known.map(|(state, n)| (label("state", state), n as f64)))?;
         page.gauge(&PEOPLE, [(Labels::new(), self.state.screened_people.estimate() as f64)])?;
-        page.counter(&HONEY, [(Labels::new(), self.state.honey_touched())])?;
+        page.counter(&HONEY, [(Labels::new(), self.state.honey.touched())])?;
         let count =
             |counter: &std::sync::atomic::AtomicU64| [(Labels::new(), counter.load(Ordering::Relaxed))];
         page.counter(&RECORDS, count(&self.metrics.records))?;

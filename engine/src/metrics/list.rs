@@ -24,6 +24,8 @@ metrics! {
     NOT_SCREENED = "sparr_not_screened_total" "Requests that were not screened, by reason";
     RULE_HITS = "sparr_rule_hits_total" "Hits by rule and mode";
     RULE_ERRORS = "sparr_rule_errors_total" "Evaluations of a rule that failed";
+    CALLERS = "sparr_caller_requests_total" "Requests and operations by member, role and what became of them: decided, not_screened, operation";
+    CANARY = "sparr_canary_total" "Payments of the flagged person whom nobody is, by what became of them: stopped, passed, not_screened";
     OPERATIONS = "sparr_exchange_operations_total" "Operations of the exchange by kind";
     REFUSALS = "sparr_refusals_total" "Operations and frames that were refused, by reason";
     REJECTED = "sparr_connections_rejected_total" "Connections that were not let in, by reason";

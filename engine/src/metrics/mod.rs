@@ -3,21 +3,25 @@
 //! Each worker has its own [`WorkerStats`] behind a lock that nobody else wants but a scrape, taken once per batch;
 //! histograms are merged on read.
 
+mod callers;
 mod exposition;
 mod list;
 mod native;
 mod rule_hits;
 
+pub use callers::{Caller, CallerCounts};
 pub(crate) use exposition::registry;
 pub use list::{METRICS, MetricDef};
 pub use rule_hits::RuleHits;
 
 use crate::rules::{Hits, RuleSet};
 use crate::screen::Stage;
+use callers::Callers;
 use hdrhistogram::Histogram;
 use rule_hits::RuleTally;
 use sparr_protocol::codes::{Outcome, Review};
 use sparr_protocol::exchange::{OperationKind, Refusal};
+use sparr_protocol::ids::Actor;
 use sparr_protocol::response::{AuthorisationResponse, Why};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -46,6 +50,7 @@ pub struct WorkerStats {
     /// Answers in which an exemption silenced a rule.
     exempted: u64,
     rules: RuleTally,
+    callers: Callers,
 }
 
 impl Default for WorkerStats {
@@ -60,19 +65,29 @@ impl Default for WorkerStats {
             stages: std::array::from_fn(|_| nanoseconds()),
             exempted: 0,
             rules: RuleTally::default(),
+            callers: Callers::default(),
         }
     }
 }
 
 impl WorkerStats {
+    /// What is counted from here on is this caller's.
+    pub fn serving(&mut self, actor: &Actor) {
+        self.callers.serving(actor);
+    }
+
     /// Counts an answer.
     pub fn answered(&mut self, response: &AuthorisationResponse, took_ns: u64) {
         match response.answer {
             Ok(decided) => {
+                self.callers.current().decided += 1;
                 self.outcomes[decided.outcome as usize - 1] += 1;
                 self.reviews[decided.review as usize - 1] += 1;
             }
-            Err(not_screened) => self.not_screened[not_screened.why as usize - 1] += 1,
+            Err(not_screened) => {
+                self.callers.current().not_screened += 1;
+                self.not_screened[not_screened.why as usize - 1] += 1;
+            }
         }
         self.exempted += u64::from(response.natural.is_some());
         self.decisions.saturating_record(took_ns);
@@ -90,6 +105,7 @@ impl WorkerStats {
 
     /// Counts an operation of the exchange.
     pub fn operation(&mut self, kind: OperationKind) {
+        self.callers.current().operations += 1;
         self.operations[place_of(OperationKind::ALL, kind)] += 1;
     }
 
@@ -106,6 +122,7 @@ impl WorkerStats {
         add_all(&mut self.operations, &other.operations);
         add_all(&mut self.refusals, &other.refusals);
         self.exempted += other.exempted;
+        self.callers.add(&other.callers);
         // Both have the same bounds, so no value is refused.
         let _ = self.decisions.add(&other.decisions);
         for (ours, theirs) in self.stages.iter_mut().zip(&other.stages) {
@@ -126,6 +143,11 @@ impl WorkerStats {
     /// Refusals to decide, by reason.
     pub fn not_screened(&self) -> impl Iterator<Item = (Why, u64)> {
         Why::ALL.iter().copied().zip(self.not_screened)
+    }
+
+    /// What each caller has asked.
+    pub fn callers(&self) -> &[(Caller, CallerCounts)] {
+        self.callers.all()
     }
 
     /// Time from reading a request to its answer, ns.

@@ -76,10 +76,10 @@ pub(super) async fn serve(
         }
         {
             // One look at rules, clock and counters serves the whole batch: no request in it mixes versions.
-            let rules = shared.state.rules();
-            let may_screen = desk.may_screen();
-            let batch = Batch { rules: rules.as_deref(), moment: clock::moment(), may_screen };
+            let (rules, moment, may_screen) = (shared.state.rules(), clock::moment(), desk.may_screen());
+            let batch = Batch { rules: rules.as_deref(), moment, may_screen };
             let mut stats = lock(stats);
+            stats.serving(&desk.actor);
             for lane in &mut readable {
                 desk.answer(lane, &batch, &mut stats);
             }

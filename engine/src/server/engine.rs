@@ -12,6 +12,7 @@ use super::journal::{self, JournalFolder, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
 use super::lookups::{Looking, Lookups};
 use super::membership;
+use super::planted;
 use super::recorder;
 use super::reload::{Cause, Reloader, Report};
 use super::replication::{self as exchange, Prepared, RunningExchange};
@@ -22,19 +23,14 @@ use super::velocity_file;
 use super::worker::{self, Controls, Phase, Shared};
 use crate::metrics::Metrics;
 use crate::policy::Sharing;
-use crate::request::ValueKind;
 use crate::state::{EngineClock, State, StateConfig};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Sender, bounded};
 use quinn::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
-use sparr_protocol::identity::Subject;
-use sparr_protocol::ids::Pseudonym;
 use sparr_protocol::record::Origin;
-use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -69,7 +65,7 @@ pub enum StartError {
     Journal(#[from] StoreError),
 }
 
-fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+pub(super) fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
     let what = what.into();
     move |error| StartError::Io { what, error }
 }
@@ -141,9 +137,7 @@ impl Engine {
             ids_kept_max: config.request_ids_max,
         }));
         state.members.configure_all(&membership::named(&config)?);
-        if let Some(file) = &config.honey_numbers {
-            state.lay_out_honey(honey_numbers(file, &state)?);
-        }
+        planted::lay_out(&config, &state)?;
         let metrics = Arc::new(Metrics::default());
         let opened = journal::guarded(&journal_file, || {
             let folder =
@@ -357,22 +351,6 @@ impl Engine {
         let _ = self.recorder.join();
         self.decision_log.into_iter().for_each(|thread| drop(thread.join()));
     }
-}
-
-/// Reads numbers that nobody was ever given. What is no number at all is an error: it would never be asked about.
-fn honey_numbers(file: &Path, state: &State) -> Result<HashSet<Pseudonym>, StartError> {
-    let text = std::fs::read_to_string(file).map_err(io_error(file.display().to_string()))?;
-    let today = clock::moment().today;
-    let mut honey = HashSet::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = Subject::parse_swedish(line.trim(), today).map_err(|error| {
-            let error = io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {error}", at + 1));
-            io_error(file.display().to_string())(error)
-        })?;
-        let live = state.keyring.live(ValueKind::Subject, number.canonical());
-        honey.extend(live.iter().map(|(_, pseudonym)| pseudonym));
-    }
-    Ok(honey)
 }
 
 /// Sockets that share one port, one for each worker.

@@ -358,7 +358,7 @@ fn looked_up(
     looking: &Looking,
     looked: &mut Looked,
 ) -> Result<(), Refusal> {
-    if state.is_honey(subject) {
+    if state.honey.is_touched_by(subject) {
         looked.honey = true;
         looking.honey.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(member = %actor.member, actor = actor.id(), "asked about a number that nobody was ever given");

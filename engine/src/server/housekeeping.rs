@@ -40,7 +40,7 @@ pub(super) fn keep_house(
                 );
             }
             // A desk that asked has its own line, in the log and in the audit.
-            let honey = state.honey_touched().saturating_sub(looking.honey.load(Ordering::Relaxed));
+            let honey = state.honey.touched().saturating_sub(looking.honey.load(Ordering::Relaxed));
             if honey > honey_before {
                 let times = honey - honey_before;
                 tracing::warn!(times, "payments of numbers that nobody was ever given were screened");

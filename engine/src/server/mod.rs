@@ -24,6 +24,7 @@ mod listing;
 mod lookups;
 mod membership;
 mod page;
+mod planted;
 mod polite;
 mod recorder;
 mod reload;

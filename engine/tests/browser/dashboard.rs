@@ -1,42 +1,12 @@
 //! The dashboard of a running engine: what it shows is what the engine counted and what was sent to it.
 
+use crate::broker::Node;
 use crate::browser::Browser;
-use crate::support::{EngineProcess, id, rules_dir};
+use crate::relay::{Relay, Weather};
+use crate::support::{EngineProcess, rules_dir};
+use crate::traffic::{RULES, block_on, payment, send};
 use serde_json::{Value, json};
-use sparr_loadgen::people::personal_number;
-use sparr_protocol::client::Client;
-use sparr_protocol::request::AuthorisationRequest;
-
-const RULES: &str = "rules:
-  - id: large
-    description: A large payment
-    owner: risk
-    when: amount_minor > 500000
-    then: decline
-    reason: velocity_card
-    examples:
-      - match: { amount_minor: 500001 }
-      - no_match: { amount_minor: 500000 }
-";
-
-/// Sends payments: every tenth is large, and so many have a number that is none.
-fn send(engine: &EngineProcess, first: u64, payments: u64, malformed: u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let client = Client::connect(engine.client("gateway")).await.expect("connected");
-        for number in first..first + payments + malformed {
-            let is_malformed = number >= first + payments;
-            let subject = if is_malformed { "19121212-1213".to_owned() } else { personal_number(number) };
-            let amount = if number % 10 == 0 { 600_000 } else { 10_000 };
-            let request = json!({
-                "request_id": id(number), "kind": "invoice", "amount_minor": amount, "currency": "SEK", "subject": subject,
-            });
-            let request = AuthorisationRequest::from_json(&request).expect("a request");
-            client.screen(&request).await.expect("an answer");
-        }
-        client.close().await;
-    });
-}
+use sparr_protocol::client::Pipe;
 
 /// What all points that the page has seen add up to, as the engine gives them.
 fn sums(browser: &Browser) -> Value {
@@ -161,6 +131,70 @@ fn a_broker_that_is_not_reached_and_the_alert_about_it_are_said() {
     browser.until("the alert", || browser.text("alarms").contains("(stale, since "));
     browser.until("its beginning", || browser.text("noticed").contains("stale begins"));
     assert!(browser.text("noticed-line").ends_with("see above: 1."));
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+/// A broker that was there is cut off on the way; later it is back.
+#[test]
+fn a_cut_broker_is_seen_and_so_is_its_return() {
+    let Some(broker) = Node::start() else { return };
+    let relay = Relay::start(broker.port());
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("engine.toml");
+    std::fs::write(&file, format!("[exchange]\nnats = [\"{}\"]\n", relay.url())).expect("written");
+    let engine = EngineProcess::start_in(folder.path(), &["--config", &file.display().to_string()]);
+    let Some(browser) = shown(&engine) else { return };
+    browser.until("all is well", || browser.text("alarms").is_empty());
+    assert!(browser.text("exchange-line").starts_with("Linked"));
+    let began = sparr_engine::server::clock::instant();
+    let cut = Weather { cut: true, ..Weather::default() };
+    relay.weather(cut, cut);
+    browser.until("it is seen", || browser.text("alarms").contains("stale_amber"));
+    println!("a cut broker is seen after {:.1} s", began.elapsed().as_secs_f64());
+    browser.until("it is old", || browser.text("alarms").contains("stale_red"));
+    browser.screenshot("dashboard-cut");
+    relay.weather(Weather::default(), Weather::default());
+    browser.until("it is back", || browser.text("alarms").is_empty());
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+/// More than the engine can answer in time: what it refuses, and that it is over its budget, is seen while it lasts.
+#[test]
+fn an_overload_is_seen_while_it_lasts() {
+    let (rules, folder) = (rules_dir(RULES), tempfile::tempdir().expect("folder"));
+    let file = folder.path().join("engine.toml");
+    std::fs::write(&file, "budget_us = 20\n").expect("written");
+    let (rules, file) = (rules.path().display().to_string(), file.display().to_string());
+    let engine = EngineProcess::start_in(folder.path(), &["--config", &file, "--rules", &rules]);
+    let Some(browser) = shown(&engine) else { return };
+    // Many at once, each with a microsecond left: those at the back of a batch cannot have it.
+    let flood = |first: u64| {
+        block_on(async {
+            let Pipe { mut sender, mut receiver } =
+                Pipe::open(&engine.client("gateway")).await.expect("connected");
+            let mut bytes = Vec::new();
+            for number in first..first + 2_000 {
+                let mut hurried = payment(number);
+                hurried.deadline_us = 1;
+                hurried.encode(&mut bytes).expect("fits");
+            }
+            let sending = async {
+                sender.send(&bytes).await.expect("sent");
+                sender.finish();
+            };
+            let reading = async { while receiver.receive(|_, _| ()).await.unwrap_or(false) {} };
+            futures_util::future::join(sending, reading).await;
+        });
+    };
+    let (began, first) = (sparr_engine::server::clock::instant(), std::cell::Cell::new(10));
+    browser.until("it is seen", || {
+        flood(first.replace(first.get() + 2_000));
+        let reasons = browser.text("reasons");
+        reasons.contains("deadline_passed") && browser.text("p99-more").starts_with("over the budget")
+    });
+    println!("an overload is seen after {:.1} s", began.elapsed().as_secs_f64());
+    assert!(browser.text("callers").contains("dev gateway"));
+    browser.until("it is over", || browser.text("p99-more") == "no requests");
     assert_eq!(browser.console(), Vec::<String>::new());
 }
 

@@ -4,6 +4,7 @@
 //! the tests say SKIPPED.
 
 mod alerts;
+mod canary;
 mod metrics;
 mod packages;
 mod prometheus;

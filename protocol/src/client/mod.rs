@@ -4,11 +4,13 @@
 //! Many calls in flight share one connection and one stream; those of one scheduling tick travel in one write,
 //! because a packet costs more than a request.
 
+mod canary;
 mod config;
 mod link;
 mod pipe;
 mod policy;
 
+pub use canary::{CANARY_EVERY, Canary, CanaryResult};
 pub use config::{ClientConfig, Identity, IdentityError};
 pub use pipe::{ConnectError, EngineConnection, Pipe, PipeError, PipeReceiver, PipeSender, Traffic};
 pub use policy::{FailPolicy, Fallback};

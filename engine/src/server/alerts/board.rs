@@ -133,6 +133,6 @@ mod tests {
         assert_eq!((board.json()["more"].as_u64(), events()), (Some(36), EVENTS_MAX));
         let standing = board.standing();
         let singles = standing.iter().filter(|(name, ..)| !name.is_about_something());
-        assert_eq!((standing.len(), singles.filter(|(_, _, stands)| !stands).count()), (ALERTS_MAX + 2, 2));
+        assert_eq!((standing.len(), singles.filter(|(_, _, stands)| !stands).count()), (ALERTS_MAX + 4, 4));
     }
 }

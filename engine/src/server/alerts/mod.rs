@@ -1,5 +1,5 @@
 //! What the engine notices of itself and tells: a rule that stopped firing, a rule whose hit rate left its band, a state that is
-//! old, gaps in the decision log.
+//! old, gaps in the decision log, a canary that was not stopped or did not come.
 //!
 //! All of it comes from counters, once a second on the admin port's thread; screening knows nothing of it. An alert stands on
 //! the page and in `/api/now`, is a metric (`sparr_alert`), and its beginning and end are lines of the log.
@@ -11,6 +11,7 @@ pub(crate) use board::Board;
 
 use super::clock;
 use super::decision_log::Gate;
+use crate::planted::{Canary, CanaryFate};
 use crate::rules::Mode;
 use crate::state::State;
 use rates::{Finding, Rates};
@@ -32,12 +33,22 @@ pub(crate) enum AlertName {
     Stale,
     /// Answers are missing in the decision log, or it cannot be written.
     DecisionLogGap,
+    /// The last payment of the canary was not stopped, though the person has a flag.
+    CanaryPassed,
+    /// No payment of the canary has come for long: the way from the gateway is broken, or nobody sends one.
+    CanaryMissing,
 }
 
 impl AlertName {
     /// Every name.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::RuleSilent, Self::RuleOffBand, Self::Stale, Self::DecisionLogGap];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::RuleSilent,
+        Self::RuleOffBand,
+        Self::Stale,
+        Self::DecisionLogGap,
+        Self::CanaryPassed,
+        Self::CanaryMissing,
+    ];
 
     /// The name, as metrics and scripts know it.
     pub(crate) const fn name(self) -> &'static str {
@@ -46,6 +57,8 @@ impl AlertName {
             Self::RuleOffBand => "rule_off_band",
             Self::Stale => "stale",
             Self::DecisionLogGap => "decision_log_gap",
+            Self::CanaryPassed => "canary_passed",
+            Self::CanaryMissing => "canary_missing",
         }
     }
 
@@ -53,7 +66,7 @@ impl AlertName {
     pub(crate) const fn is_about_something(self) -> bool {
         match self {
             Self::RuleSilent | Self::RuleOffBand => true,
-            Self::Stale | Self::DecisionLogGap => false,
+            Self::Stale | Self::DecisionLogGap | Self::CanaryPassed | Self::CanaryMissing => false,
         }
     }
 }
@@ -71,6 +84,8 @@ pub struct AlertsConfig {
     pub band_factor: u64,
     /// How old the state of the exchange may be, ms.
     pub stale_ms: u32,
+    /// How long no canary may come, seconds.
+    pub canary_seconds: u64,
 }
 
 /// Watches one engine.
@@ -84,6 +99,7 @@ pub(super) struct Watcher {
     of_rules: Vec<Finding>,
     /// Gaps and answers without a place that were known a second ago, and when there were more last.
     missing: (u64, Option<Timestamp>),
+    began: Timestamp,
 }
 
 impl Watcher {
@@ -91,7 +107,15 @@ impl Watcher {
     pub(super) fn new(config: AlertsConfig, board: Arc<Board>) -> Self {
         let slice = config.window_seconds.div_ceil(SLICES).max(1);
         let rates = Rates::new(SLICES as usize, (config.baseline_seconds / slice) as usize);
-        Self { config, board, rates, left: slice, of_rules: Vec::new(), missing: (0, None) }
+        Self {
+            config,
+            board,
+            rates,
+            left: slice,
+            of_rules: Vec::new(),
+            missing: (0, None),
+            began: clock::now(),
+        }
     }
 
     /// Takes in what one second saw: decisions, and hits by rule, enforced or not.
@@ -113,6 +137,9 @@ impl Watcher {
         if let Some(said) = self.stale(state) {
             found.insert((AlertName::Stale, String::new()), said);
         }
+        if let Some((name, said)) = self.canary(&state.canary, now) {
+            found.insert((name, String::new()), said);
+        }
         if let Some(said) = log.and_then(|log| self.gaps(log, now)) {
             found.insert((AlertName::DecisionLogGap, String::new()), said);
         }
@@ -125,6 +152,36 @@ impl Watcher {
         is_old.then(|| {
             format!("What other members said is {age} ms old, more than {} ms.", self.config.stale_ms)
         })
+    }
+
+    /// Whether the flagged person whom nobody is was stopped the last time, and came at all.
+    fn canary(&self, canary: &Canary, now: Timestamp) -> Option<(AlertName, String)> {
+        if !canary.is_there() {
+            return None;
+        }
+        let seconds_since = |then: Timestamp| now.ms_since(then).max(0) as u64 / 1_000;
+        let silent = |since: Timestamp| seconds_since(since) > self.config.canary_seconds;
+        match canary.last() {
+            None => silent(self.began).then(|| {
+                (
+                    AlertName::CanaryMissing,
+                    format!("No canary has come since the start, {} s ago.", seconds_since(self.began)),
+                )
+            }),
+            Some((at, _)) if silent(at) => {
+                Some((AlertName::CanaryMissing, format!("No canary has come for {} s.", seconds_since(at))))
+            }
+            Some((_, CanaryFate::Stopped)) => None,
+            Some((at, fate @ (CanaryFate::Passed | CanaryFate::NotScreened))) => {
+                let fate = fate.name();
+                Some((
+                    AlertName::CanaryPassed,
+                    format!(
+                        "The canary was not stopped at {at} ({fate}): a flagged person is not protected."
+                    ),
+                ))
+            }
+        }
     }
 
     /// A gap is told of for as long as a window, so that nobody who looks now and then misses it.

@@ -113,6 +113,7 @@ mod tests {
         rule_hits_min: 20,
         band_factor: 4,
         stale_ms: 5_000,
+        canary_seconds: 180,
     };
 
     /// Plays slices of (decisions, hits) for one rule and gives back what is said after the last.

@@ -218,6 +218,7 @@ pub fn commented_defaults() -> String {
     );
     text.push_str("[alerts]\n");
     table(&mut text, alerts::KEYS);
+    comment(&mut text, alerts::CANARY);
     comment(
         &mut text,
         "How old the exchange's state may be for a kind to be screened, ms, at least 500: from there on a request is answered\n\

@@ -229,7 +229,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
             (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
             (Ok(required), Ok(stale_after)),
             Ok(tls),
-            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange), (Ok(decision_log), Ok(alerts))),
+            (Ok(kind), Ok(mut members), Ok(sharing), Ok(exchange), (Ok(decision_log), Ok((alerts, canary)))),
         ) => {
             // The engine's own member is known by what it is.
             members.retain(|other| other.member != member);
@@ -264,6 +264,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 budget_us: written.budget_us.map_or(BUDGET_US, NonZeroU64::get),
                 decision_log,
                 alerts,
+                canary,
                 velocity_snapshot: Duration::from_secs(
                     written.velocity_snapshot_seconds.map_or(VELOCITY_SNAPSHOT_SECONDS, NonZeroU64::get),
                 ),

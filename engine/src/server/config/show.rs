@@ -163,6 +163,7 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
         honey_numbers,
         decision_log,
         alerts,
+        canary,
         exchange,
     } = config;
     let mut all: Vec<(String, Value)> = Vec::new();
@@ -244,6 +245,10 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
     put("alerts.rule_hits_min", number(alerts.rule_hits_min));
     put("alerts.band_factor", number(alerts.band_factor));
     put("alerts.stale_ms", number(u64::from(alerts.stale_ms)));
+    put("alerts.canary_seconds", number(alerts.canary_seconds));
+    if let Some(number) = canary {
+        put("alerts.canary", text_of(number.expose()));
+    }
     if let Some(link) = exchange {
         put("exchange.nats", Value::Array(link.servers.iter().map(|one| text_of(one)).collect()));
         put("exchange.network", text_of(&link.network));

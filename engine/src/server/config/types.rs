@@ -6,6 +6,7 @@ use crate::server::alerts::AlertsConfig;
 use crate::server::decision_log::DecisionLogConfig;
 use sparr_protocol::ids::MemberName;
 use sparr_protocol::member::MemberKind;
+use sparr_protocol::personal::Personal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -116,6 +117,8 @@ pub struct EngineConfig {
     pub decision_log: DecisionLogConfig,
     /// From where on the engine tells of itself.
     pub alerts: AlertsConfig,
+    /// Number of the flagged person whom nobody is: a published test number.
+    pub canary: Option<Personal>,
     /// How the other engines are reached. Without it the engine's own journal is the whole exchange.
     pub exchange: Option<LinkConfig>,
 }

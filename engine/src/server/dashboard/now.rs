@@ -51,6 +51,14 @@ pub(super) fn now(admin: &Admin, moment: Moment) -> Value {
             })
         }),
         "recalls": admin.recalls.found(),
+        "canary": state.canary.is_there().then(|| {
+            let fates: Map<String, Value> = state.canary.fates().map(|(fate, n)| (fate.name().to_owned(), n.into())).collect();
+            let last = state.canary.last();
+            json!({
+                "fates": fates, "last": last.map(|(_, fate)| fate.name()),
+                "seconds_ago": last.map(|(at, _)| moment.now.ms_since(at) / 1_000),
+            })
+        }),
         "rules": rules(admin),
         "reload": admin.reloader.last().map(|report| {
             let (well, said) = match report.result {

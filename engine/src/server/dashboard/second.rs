@@ -1,6 +1,6 @@
 //! What one second saw, and what several saw together.
 
-use crate::metrics::{RuleHits, WorkerStats};
+use crate::metrics::{Caller, CallerCounts, RuleHits, WorkerStats};
 use crate::screen::Stage;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
@@ -84,6 +84,8 @@ pub(super) struct Second {
     pub times: [Times; TIMED],
     /// Hits by rule.
     pub rules: BTreeMap<String, RuleHits>,
+    /// What was asked, by member and role.
+    pub callers: BTreeMap<String, CallerCounts>,
     /// How old the state was at the end, ms.
     pub staleness_ms: u32,
     /// Durable commits of the journal.
@@ -131,6 +133,11 @@ impl Counted {
             None => total.decisions().clone(),
             Some(stage) => total.stage_times(stage).clone(),
         };
+        let known = before.total.callers();
+        let callers = self.total.callers().iter().map(|(caller, counts)| {
+            let then = known.iter().find(|(one, _)| one == caller).map(|(_, then)| *then).unwrap_or_default();
+            (caller_name(caller), counts.since(&then))
+        });
         let commits = self.commits.clone().map(|now| without(now, before.commits.as_ref()));
         Second {
             answers,
@@ -139,11 +146,18 @@ impl Counted {
                 Times::of(&without(times(&self.total, at), Some(&times(&before.total, at))))
             }),
             rules,
+            callers: callers.filter(|(_, counts)| *counts != CallerCounts::default()).collect(),
             commits: commits.as_ref().map(Times::of).unwrap_or_default(),
             records: more(self.records, before.records),
             ..Second::default()
         }
     }
+}
+
+/// A caller as the page names it.
+fn caller_name(caller: &Caller) -> String {
+    caller
+        .map_or_else(|| "others".to_owned(), |(member, role)| format!("{} {}", member.as_str(), role.name()))
 }
 
 fn without(mut now: Histogram<u64>, then: Option<&Histogram<u64>>) -> Histogram<u64> {
@@ -168,6 +182,9 @@ impl Second {
             ours.shadow += hits.shadow;
             ours.errors += hits.errors;
         }
+        for (name, counts) in &later.callers {
+            self.callers.entry(name.clone()).or_default().add(counts);
+        }
         self.staleness_ms = self.staleness_ms.max(later.staleness_ms);
         self.commits.join(&later.commits);
         self.records += later.records;
@@ -181,10 +198,13 @@ impl Second {
             .rules
             .iter()
             .map(|(id, hits)| (id.clone(), json!([hits.enforced, hits.shadow, hits.errors])));
+        let callers = self.callers.iter().map(|(name, counts)| {
+            (name.clone(), json!([counts.decided, counts.not_screened, counts.operations]))
+        });
         json!({
             "at_ms": self.at_ms, "took_ms": self.took_ms,
             "answers": self.answers, "not_screened": self.not_screened, "times": times,
-            "rules": rules.collect::<Map<_, _>>(), "staleness_ms": self.staleness_ms,
+            "rules": rules.collect::<Map<_, _>>(), "callers": callers.collect::<Map<_, _>>(), "staleness_ms": self.staleness_ms,
             "commits": self.commits.json(), "records": self.records,
         })
     }

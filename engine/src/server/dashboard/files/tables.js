@@ -73,6 +73,14 @@ export function tables(points, now) {
   fill("rules", hit, "no rule has hit");
   say("rules-quiet", hit.length < rules.length ? `${rules.length - hit.length} of ${rules.length} rules have not hit since the start.` : "");
 
+  const asked = {};
+  points.forEach(point => Object.entries(point.callers).forEach(([name, some]) => { asked[name] = (asked[name] ?? 0) + some[0] + some[1] + some[2]; }));
+  const seconds = last?.took_ms / 1e3 || 1;
+  fill("callers", Object.entries(asked).sort((a, b) => b[1] - a[1]).map(([name, n]) => {
+    const [decided, refused, operations] = last?.callers[name] ?? [0, 0, 0];
+    return [name, (decided + refused) / seconds, refused / seconds, operations / seconds, n];
+  }), "nobody in this span");
+
   const exchange = now.exchange;
   const ms = value => value == null ? "–" : `${value} ms`;
   say("exchange-line", !exchange ? "None: this engine's own journal is the exchange."
@@ -100,6 +108,7 @@ export function tables(points, now) {
     ["Velocity", `${now.velocity.keys} keys, ${short(now.velocity.bytes / 1048576)} MiB`],
     ["Recent requests", `${now.recent.requests}, ${short(now.recent.bytes / 1048576)} MiB, ${now.recent.missed} missed`],
     ["Decision log", now.decision_log ? `${now.decision_log.written} answers, ${now.decision_log.waiting} on their way, ${now.decision_log.dropped} missing, ${now.decision_log.gaps} gaps${now.decision_log.well ? "" : "; IT CANNOT BE WRITTEN"}` : "off: every answer says unlogged"],
+    ["Canary", !now.canary ? "none is set: nobody checks that flags act" : now.canary.last ? `${now.canary.last} ${now.canary.seconds_ago} s ago; ${Object.entries(now.canary.fates).map(([fate, n]) => `${n} ${fate}`).join(", ")}` : "none has come yet"],
     ["Recalls", String(now.recalls)],
     ["Version", now.version],
   ], "");
