@@ -1,22 +1,26 @@
 //! Answers questions about the log, on a thread of its own that gives way to screening.
 
 use super::again::Sets;
+use super::index;
 use super::lines::{Lines, damage_of};
 use super::query::{Match, find};
 use super::segment::folder;
 use crate::server::polite;
 use crate::server::rule_store::RuleStore;
 use crate::state::State;
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use sparr_protocol::exchange::{DecisionQuery, PIECE_BYTES_MAX, Refusal, Said};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Questions that wait at most.
 const WAITING_MAX: usize = 16;
+/// How often segments that have ended get their index, where nobody asks anything.
+const INDEX_EVERY: Duration = Duration::from_secs(5);
 
 /// Hears all answers to a question at once.
 pub(in crate::server) type Page = Box<dyn FnOnce(Vec<Said>) + Send>;
@@ -61,7 +65,15 @@ pub(in crate::server) fn start(
     let (folder, key): (PathBuf, _) = (folder(data_dir), Zeroizing::new(*key));
     let thread = std::thread::Builder::new().name("decisions".to_owned()).spawn(move || {
         polite::give_way();
-        for Question { query, page } in waiting {
+        loop {
+            let Question { query, page } = match waiting.recv_timeout(INDEX_EVERY) {
+                Ok(question) => question,
+                Err(RecvTimeoutError::Timeout) => {
+                    make_indexes(&folder, &key, &waiting);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             page(match answer(&folder, &key, &query, &rule_sets, &state) {
                 Ok(said) => said,
                 Err(error) => {
@@ -72,6 +84,18 @@ pub(in crate::server) fn start(
         }
     })?;
     Ok((DecisionsDesk(Some(questions)), thread))
+}
+
+/// Makes the indexes that are missing, until somebody asks something.
+fn make_indexes(folder: &Path, key: &[u8; 32], waiting: &Receiver<Question>) {
+    while waiting.is_empty() {
+        match index::make_next(folder, key) {
+            Ok(true) => {}
+            Ok(false) => return,
+            // Without one the segment is looked through.
+            Err(error) => return tracing::warn!(%error, "an index of the decision log cannot be made"),
+        }
+    }
 }
 
 fn answer(

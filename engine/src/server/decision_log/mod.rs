@@ -10,6 +10,7 @@ mod desk;
 mod export;
 mod feed;
 mod gate;
+mod index;
 mod lines;
 mod names;
 mod query;

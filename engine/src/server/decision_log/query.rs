@@ -1,5 +1,6 @@
 //! Looking through the log: from a place on, for what a query asks.
 
+use super::index;
 use super::names;
 use super::segment::{self, Found, Reader};
 use crate::decisions::{Entry, Logged};
@@ -93,8 +94,21 @@ pub(super) fn find(
         if number == query.after.segment {
             reader.go_to(query.after.at / ENTRIES_MAX);
         }
-        let wants = |batch: &segment::BatchHead| batch.last >= query.since && batch.first < query.until;
-        while let Some(found) = reader.next(wants)? {
+        // Where the segment has an index, an answer is looked for in a few batches; the newest has none yet.
+        let mut listed = match query.request.filter(|_| !is_newest) {
+            Some(id) => index::places(folder, key, (number, reader.bytes), id)?.map(Vec::into_iter),
+            None => None,
+        };
+        let all = listed.is_some();
+        let wants =
+            |batch: &segment::BatchHead| all || batch.last >= query.since && batch.first < query.until;
+        loop {
+            if let Some(listed) = &mut listed {
+                let told = if number == query.after.segment { query.after.at / ENTRIES_MAX } else { 0 };
+                let Some(at) = listed.find(|at| *at >= told) else { break };
+                reader.go_to(at);
+            }
+            let Some(found) = reader.next(wants)? else { break };
             let (at, body) = match found {
                 Found::Batch(at, _, body) => (at, body),
                 Found::Damage(at) => {

@@ -2,6 +2,7 @@
 
 use super::feed::Chunk;
 use super::gate::Gate;
+use super::index;
 use super::names;
 use super::segment::{self, Head, Segment};
 use crate::decisions::{Entry, Gap, GapWhy};
@@ -217,6 +218,8 @@ fn forget(folder: &Path, key: &[u8; 32], keeps: Keeps, now: Timestamp) -> io::Re
         }
         let length = length(&pair[0]);
         fs::remove_file(segment::file(folder, pair[0]))?;
+        // It may have none.
+        let _ = fs::remove_file(index::file(folder, pair[0]));
         bytes -= length;
     }
     Ok(bytes)
