@@ -9,6 +9,7 @@ mod certificates;
 mod client;
 mod decision_log;
 mod decision_log_faults;
+mod decision_log_full;
 mod demo;
 mod dependencies;
 mod doors;

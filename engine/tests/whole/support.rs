@@ -154,6 +154,11 @@ impl EngineProcess {
         assert!(killed.expect("kill runs").success());
     }
 
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it on the spot, as a power switch would.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("killed");
