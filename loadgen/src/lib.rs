@@ -16,6 +16,8 @@ pub mod machine;
 pub mod measure;
 pub mod names;
 pub mod open_loop;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod people;
 mod random;
 pub mod record;

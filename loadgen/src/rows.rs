@@ -1,4 +1,4 @@
-//! Rows of a CSV file, plain or packed with zstd or gzip, as authorisation requests.
+//! Rows of a CSV file, plain or packed with zstd or gzip, or of a Parquet file, as authorisation requests.
 
 use crate::columns::{ColumnMap, RowError};
 use sparr_protocol::field::Field;
@@ -103,6 +103,34 @@ pub fn open_packed(file: &Path) -> std::io::Result<Opened> {
     Ok(Opened { unpacked, bytes, bytes_read })
 }
 
+/// Which text the rows of a file become that are no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowText {
+    /// CSV, its first line the names of the columns.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Whether a file's name says that it is a Parquet file.
+pub fn is_parquet(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "parquet")
+}
+
+/// Opens a file of rows: packed or not, or Parquet as the text that its rows become.
+pub fn open_rows(file: &Path, text: RowText) -> std::io::Result<Opened> {
+    if !is_parquet(file) {
+        return open_packed(file);
+    }
+    #[cfg(feature = "parquet")]
+    return crate::parquet::open(file, text);
+    #[cfg(not(feature = "parquet"))]
+    {
+        let _ = text;
+        Err(std::io::Error::other("this program was built without the feature parquet"))
+    }
+}
+
 /// Unpacks what a file's name says is packed: `.zst` and `.gz`.
 pub fn unpacked(file: &Path, packed: impl Read + Send + 'static) -> std::io::Result<Box<dyn Read + Send>> {
     Ok(match file.extension().and_then(|extension| extension.to_str()) {
@@ -140,7 +168,8 @@ impl Rows {
 
     fn open_with(file: &Path, map_text: &str, clock: RowClock) -> Result<Self, Problem> {
         let in_file = |error: &dyn std::fmt::Display| Problem::File(named(file, error));
-        let Opened { unpacked, bytes, bytes_read } = open_packed(file).map_err(|error| in_file(&error))?;
+        let opened = open_rows(file, RowText::Csv);
+        let Opened { unpacked, bytes, bytes_read } = opened.map_err(|error| in_file(&error))?;
         let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 20).from_reader(unpacked);
         let header = reader.headers().map_err(|error| in_file(&error))?.clone();
         let parsed = ColumnMap::parse(map_text, &header).map_err(Problem::Map)?;

@@ -1,5 +1,6 @@
 //! `sparr decisions`: the answers of an engine, as its decision log has them.
 
+use super::decisions_parquet::ParquetFile;
 use super::exchange::{Common, incomplete, new_operation, one_of, refused};
 use super::{CannotRun, Ended, Outcome};
 use clap::Args;
@@ -17,6 +18,7 @@ use sparr_protocol::time::Timestamp;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 /// Reading a page may mean reading all of the log.
 const PAGE_WAIT: std::time::Duration = std::time::Duration::from_secs(300);
@@ -27,6 +29,7 @@ const PAGE_WAIT: std::time::Duration = std::time::Duration::from_secs(300);
   sparr decisions --since 1h --outcome decline --rule card-testing
   sparr decisions --since 2026-11-23T08:00:00+01:00 --rerun --json
   sparr decisions --since 1d --export > day.ndjson && sparr backtest --rules candidate --data day.ndjson
+  sparr decisions --since 1d --export --parquet day.parquet
 
 Exit codes: 0 fine, 1 something is missing in an export, was changed in the log, or comes to something else when it is run
 again; 2 could not run.")]
@@ -57,6 +60,9 @@ pub(crate) struct DecisionsArgs {
     /// Export though answers are missing in the log
     #[arg(long, requires = "export")]
     allow_gaps: bool,
+    /// Export into a Parquet file instead (feature `parquet`)
+    #[arg(long, value_name = "FILE", requires = "export")]
+    parquet: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -192,6 +198,7 @@ pub(crate) fn run(args: &DecisionsArgs) -> Outcome {
         detail,
         ..args.span.query()
     };
+    let mut file = args.parquet.as_deref().map(ParquetFile::create).transpose()?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut decisions, mut findings, mut gaps) = (0, 0, 0);
     let asked = ask_all(&args.common, Role::Operator, query, |mut line| {
@@ -207,7 +214,10 @@ pub(crate) fn run(args: &DecisionsArgs) -> Outcome {
             match (is_decision, line.as_object_mut()) {
                 (true, Some(object)) => {
                     object.remove("place");
-                    writeln!(out, "{line}")?;
+                    match &mut file {
+                        Some(file) => file.add(std::mem::take(object))?,
+                        None => writeln!(out, "{line}")?,
+                    }
                 }
                 (true | false, _) => eprintln!("{}", words(&line)),
             }
@@ -225,6 +235,7 @@ pub(crate) fn run(args: &DecisionsArgs) -> Outcome {
     if decisions == 0 && findings == 0 && gaps == 0 && !args.common.json && !args.export {
         println!("The decision log has no such answer.");
     }
+    file.map_or(Ok(()), ParquetFile::finish)?;
     let missing = args.export && gaps > 0 && !args.allow_gaps;
     if missing {
         eprintln!(

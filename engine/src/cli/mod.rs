@@ -10,6 +10,11 @@ mod check;
 mod config;
 mod connect;
 mod decisions;
+#[cfg(feature = "parquet")]
+mod decisions_parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "decisions_no_parquet.rs"]
+mod decisions_parquet;
 mod demo;
 mod exchange;
 mod exchange_status;

@@ -1,10 +1,11 @@
-//! Where recorded requests come from: CSV with a map, or NDJSON, whose keys are the fields' own names; packed or not.
+//! Where recorded requests come from: CSV with a map, or NDJSON, whose keys are the fields' own names; packed or not. Parquet
+//! is read as the one or the other.
 //!
 //! Rows are taken off the file one after the other, and made into requests by whoever has time.
 
 use crate::cli::CannotRun;
 use serde_json::Value;
-use sparr_loadgen::rows::{Opened, RawRow, RowClock, RowMaker, Rows, open_packed};
+use sparr_loadgen::rows::{Opened, RawRow, RowClock, RowMaker, RowText, Rows, is_parquet, open_rows};
 use sparr_protocol::request::AuthorisationRequest;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
@@ -48,11 +49,12 @@ fn is_json(file: &Path) -> bool {
 impl Source {
     /// Opens a file; CSV needs a map.
     pub(super) fn open(file: &Path, map: Option<&Path>) -> Result<Self, CannotRun> {
-        if is_json(file) {
+        let has_field_names = is_json(file) || is_parquet(file) && map.is_none();
+        if has_field_names {
             if map.is_some() {
                 return Err(CannotRun("NDJSON names its fields itself: --map is for CSV".to_owned()));
             }
-            let opened = open_packed(file);
+            let opened = open_rows(file, RowText::Json);
             let Opened { unpacked, bytes, bytes_read } =
                 opened.map_err(|error| CannotRun(format!("{}: {error}", file.display())))?;
             let reader = BufReader::with_capacity(1 << 20, unpacked);
