@@ -63,6 +63,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     if args.rerun {
         return Err(super::CannotRun("--rerun is for the id of a request that was answered".to_owned()));
     }
+    if !args.file.exists() {
+        return Err(super::CannotRun(
+            "neither a file nor the id of a request (32 hexadecimal digits)".to_owned(),
+        ));
+    }
     let sources = match &args.rules {
         Some(dir) => sources::read_dir(dir)?,
         None => sources::read(&RulesFrom::Shipped)?,
