@@ -65,6 +65,8 @@ pub mod cli;
 pub mod decision;
 pub mod decisions;
 pub mod distinct;
+#[cfg(feature = "server")]
+pub mod edge;
 pub mod exchanged;
 pub mod exemptions;
 pub mod explain;

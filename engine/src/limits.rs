@@ -78,6 +78,18 @@ pub const EXEMPTION_MS_MAX: i64 = 30 * 86_400_000;
 /// Longest that a registrar may take to answer a contest, ms: 30 days.
 pub const CONTEST_MS_MAX: i64 = 30 * 86_400_000;
 
+/// Largest file of messages that `sparr map` reads, bytes.
+pub const EDGE_FILE_BYTES_MAX: usize = 64 << 20;
+
+/// Deepest nesting of a document of ISO 20022: a pacs.008 with structured remittance stands twelve deep.
+pub const EDGE_XML_DEPTH_MAX: usize = 32;
+
+/// Elements of one document.
+pub const EDGE_XML_NODES_MAX: usize = 2_000_000;
+
+/// Longest text of one element, bytes: the standard's longest texts have 9,000 characters, those that are read 2,048.
+pub const EDGE_XML_TEXT_BYTES_MAX: usize = 36_000;
+
 /// Longest life of a flag from the day it is raised, days: five years, as bedrägerispärr has it.
 pub const FLAG_DAYS_MAX: i64 = 5 * 366;
 

@@ -30,6 +30,8 @@ mod indicator_import;
 mod indicator_show;
 mod journal;
 mod keys;
+mod map;
+mod map_show;
 mod member;
 mod recall;
 mod rules;
@@ -69,6 +71,9 @@ enum Command {
     Screen(screen::ScreenArgs),
     /// Send a payment of a flagged person whom nobody is, and see that it is stopped
     Canary(canary::CanaryArgs),
+    /// Turn messages of ISO 8583 and ISO 20022 into requests, and answers into their codes
+    #[command(subcommand)]
+    Map(map::MapCommand),
     /// Raise, lift and look up people's flags
     #[command(subcommand)]
     Flag(flag::FlagCommand),
@@ -177,6 +182,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Screen(args) => screen::run(&args),
         Command::Canary(args) => canary::run(&args),
+        Command::Map(command) => map::run(&command),
         Command::Flag(command) => flag::run(command),
         Command::Indicator(command) => indicator::run(command),
         Command::Receipt(command) => indicator::run_receipt(command),

@@ -98,6 +98,13 @@ pub(super) fn read(file: FileId, text: &str, report: &mut Vec<Diagnostic>) -> Re
     ReasonTable::new(reasons)
 }
 
+/// The names of a file's reasons, by precedence; `None` where anything is wrong with it. Findings stand at `file`.
+pub(crate) fn reason_names(file: FileId, text: &str) -> Option<Vec<String>> {
+    let mut report = Vec::new();
+    let table = read(file, text, &mut report);
+    report.is_empty().then(|| table.iter().map(|reason| reason.name.clone()).collect())
+}
+
 struct Reader<'r> {
     file: FileId,
     report: &'r mut Vec<Diagnostic>,

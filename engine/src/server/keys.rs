@@ -47,7 +47,7 @@ pub enum KeyError {
 }
 
 /// Reads a key file: 64 hexadecimal digits, readable by its owner alone.
-fn read_secret(file: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+pub(crate) fn read_secret(file: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
     let io = |error| KeyError::Io { file: file.to_owned(), error };
     let mode = fs::metadata(file).map_err(io)?.mode() & 0o777;
     if mode & 0o077 != 0 {

@@ -1,5 +1,6 @@
 //! The rules that the repository ships, built into the binary: an engine that is tried out away from it has them too.
 
+use crate::edge::Standard;
 use crate::rules::{SourceFile, Sources};
 
 /// Makes source files of files in `config/`.
@@ -35,8 +36,16 @@ const LISTS: [(&str, &str); 8] = shipped![
 
 const REASONS: [(&str, &str); 1] = shipped!["reasons.toml"];
 
+const EDGES: [(&str, &str); 2] = shipped!["edge/iso8583.toml", "edge/iso20022.toml"];
+
+/// The shipped table of a standard's messages.
+pub(crate) fn edge(standard: Standard) -> SourceFile {
+    let (name, text) = EDGES[standard as usize];
+    SourceFile { name: name.to_owned(), text: text.to_owned() }
+}
+
 /// The shipped reasons.
-pub(super) fn reasons() -> SourceFile {
+pub(crate) fn reasons() -> SourceFile {
     let [(name, text)] = REASONS;
     SourceFile { name: name.to_owned(), text: text.to_owned() }
 }
