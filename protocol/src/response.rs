@@ -218,6 +218,11 @@ impl Degraded {
         self.0 & other.0 == other.0
     }
 
+    /// The bits, as they travel.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
     /// The names of the bits that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::ALL.iter().filter(move |(bit, _)| self.contains(*bit)).map(|(_, name)| *name)

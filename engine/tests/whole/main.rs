@@ -5,6 +5,7 @@ mod arrivals;
 mod audit;
 mod backtest;
 mod backtest_threads;
+mod c_client;
 mod certificates;
 mod client;
 mod decision_log;
