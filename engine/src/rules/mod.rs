@@ -50,6 +50,7 @@ pub use example_readings::reading_text;
 pub use explain::{Part, RuleExplanation};
 pub use file::RULE_KEYS;
 pub use load::{EVERY_RULE, Loaded, load, load_without};
+#[cfg(feature = "server")]
 pub(crate) use reasons::reason_names;
 pub use reasons::{BUILT_IN, Reason, ReasonTable};
 pub use set::{Action, Location, Mode, Rule, RuleSet};

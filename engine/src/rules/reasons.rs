@@ -99,6 +99,7 @@ pub(super) fn read(file: FileId, text: &str, report: &mut Vec<Diagnostic>) -> Re
 }
 
 /// The names of a file's reasons, by precedence; `None` where anything is wrong with it. Findings stand at `file`.
+#[cfg(feature = "server")]
 pub(crate) fn reason_names(file: FileId, text: &str) -> Option<Vec<String>> {
     let mut report = Vec::new();
     let table = read(file, text, &mut report);

@@ -240,7 +240,7 @@ fn a_changed_message_never_panics_and_never_says_whose_it_was() {
     let seed = seed();
     let mut random = random(seed);
     let secrets = [PAN, &PAN[8..], "30121010000000", "58398257466"];
-    let (mut refused, mut mapped) = (0, 0);
+    let (mut refused, mut mapped, mut found) = (0, 0, 0);
     for round in 0..of_tier(20_000, 2_000_000) {
         let changed = mutated(&whole, &mut random);
         for item in card_items(&changed, &tables) {
@@ -249,6 +249,7 @@ fn a_changed_message_never_panics_and_never_says_whose_it_was() {
                     mapped += 1;
                     // What goes on has no card number in any field; what is said of it has nothing of it at all.
                     let texts = one.request.texts_by_name();
+                    found += usize::from(texts.iter().any(|(_, text)| text.contains(secrets[3])));
                     let card = texts.iter().find(|(_, text)| text.contains(PAN));
                     assert!(
                         card.is_none(),
@@ -266,6 +267,7 @@ fn a_changed_message_never_panics_and_never_says_whose_it_was() {
             assert!(leak.is_none(), "SPARR_SEED={seed}, round {round}: {said}");
         }
     }
+    assert!(found > 100, "the search finds an account where it belongs: in the request");
     assert!(refused > 1_000 && mapped > 500, "{refused} refused, {mapped} mapped: the changes are too dull");
 }
 

@@ -256,13 +256,15 @@ fn a_changed_document_never_panics_and_never_says_whose_it_was() {
     let seed = seed();
     let mut random = random(seed);
     let secrets = [TOLVAN, "Tolvansson", "0583982574", "9912346", "7012345", "tolvan@"];
-    let (mut refused, mut mapped) = (0, 0);
+    let (mut refused, mut mapped, mut found) = (0, 0, 0);
     for round in 0..of_tier(10_000, 1_000_000) {
         let changed = mutated(whole.as_bytes(), &mut random);
         for item in transfer_items(&changed, &tables) {
             let said = match &item.mapped {
                 Ok(one) => {
                     mapped += 1;
+                    let texts = one.request.texts_by_name();
+                    found += usize::from(texts.iter().any(|(_, text)| text.contains(secrets[0])));
                     format!("{:?}{:?}{:?}", one.used, one.left, one.echo)
                 }
                 Err(error) => {
@@ -274,6 +276,7 @@ fn a_changed_document_never_panics_and_never_says_whose_it_was() {
             assert!(leak.is_none(), "SPARR_SEED={seed}, round {round}: {said}");
         }
     }
+    assert!(found > 100, "the search finds a number where it belongs: in the request");
     assert!(refused > 1_000 && mapped > 300, "{refused} refused, {mapped} mapped: the changes are too dull");
 }
 

@@ -90,8 +90,9 @@ struct Mapping<'m> {
 impl<'m> Mapping<'m> {
     fn new(message: &'m Message, tables: &'m Tables, key: Option<&'m CardKey>, time: EventTime) -> Self {
         let id = message.mti.first_time().text();
-        // What element 90 of a reversal names its original by: STAN, transmission, acquirer, forwarder.
-        let parts = [11, 7, 32, 33].map(|number| message.get(number).unwrap_or_default());
+        // What element 90 of a reversal names its original by (STAN, transmission, acquirer, forwarder), and where it was: two
+        // terminals may count alike.
+        let parts = [11, 7, 32, 33, 41, 42].map(|number| message.get(number).unwrap_or_default());
         let id = request_id("iso8583", std::iter::once(id.as_str()).chain(parts));
         let mut request = AuthorisationRequest::new(id, Kind::CardPayment, Timestamp::from_ms(0));
         request.event_time = None;
