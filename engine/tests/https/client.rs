@@ -1,13 +1,14 @@
 //! A client of the HTTPS door: HTTP/1.1 written by hand, so that it can be written wrongly, and HTTP/2 by hyper.
 
 use crate::support::EngineProcess;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
+use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -107,16 +108,41 @@ impl Caller {
         self.send("POST", path, &[JSON], &body.to_string())
     }
 
+    /// A connection for HTTP/2.
+    async fn h2_stream(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let stream = tokio::net::TcpStream::connect(self.address).await.expect("the door listens");
+        let mut tls = self.tls.clone();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
+        let stream = tls.connect(Self::name(), stream).await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        stream
+    }
+
+    /// Begins so many requests over HTTP/2 on one connection whose bodies never come, and waits for what is said of them: the
+    /// statuses.
+    pub(crate) async fn begin_h2(&self, path: &str, count: usize) -> Vec<u16> {
+        let body = || StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let stream = self.h2_stream().await;
+        let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (sender, connection) = shaken.await.expect("HTTP/2");
+        let asked = (0..count).map(|_| {
+            let mut sender = sender.clone();
+            let request = hyper::Request::post(format!("https://sparr{path}")).header(JSON.0, JSON.1);
+            let request = request.body(body()).expect("legal");
+            async move { sender.send_request(request).await.expect("an answer").status().as_u16() }
+        });
+        tokio::select! {
+            statuses = futures_util::future::join_all(asked) => statuses,
+            ended = connection => panic!("the connection ended: {ended:?}"),
+        }
+    }
+
     /// Posts JSON over HTTP/2: all of it at once, on one connection.
     pub(crate) fn post_h2(&self, path: &str, bodies: &[Value]) -> Vec<Answer> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         runtime.block_on(async {
-            let stream = tokio::net::TcpStream::connect(self.address).await.expect("the door listens");
-            let mut tls = self.tls.clone();
-            tls.alpn_protocols = vec![b"h2".to_vec()];
-            let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
-            let stream = tls.connect(Self::name(), stream).await.expect("a handshake");
-            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+            let stream = self.h2_stream().await;
             let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
             let (sender, connection) = shaken.await.expect("HTTP/2");
             let asked = bodies.iter().map(|body| {

@@ -227,6 +227,27 @@ fn a_caller_has_so_many_connections_and_leaves_room_for_others() {
 }
 
 #[test]
+fn a_caller_whose_bodies_never_come_leaves_room_for_others() {
+    let engine = engine();
+    let (desk, gateway) = (Caller::of(&engine, "desk"), Caller::of(&engine, "gateway"));
+    let statuses = std::thread::scope(|scope| {
+        let begun = scope.spawn(|| {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+            let three = (0..3).map(|_| desk.begin_h2("/v1/screen", 60));
+            runtime.block_on(futures_util::future::join_all(three)).concat()
+        });
+        let good = json!({ "request_id": id(1), "kind": "invoice", "subject": TOLVAN });
+        while !begun.is_finished() {
+            assert_eq!(gateway.post("/v1/screen", &good).status, 200);
+        }
+        begun.join().expect("no panic")
+    });
+    let of = |status: u16| statuses.iter().filter(|one| **one == status).count();
+    assert_eq!((of(408), of(503)), (128, 52), "{statuses:?}");
+}
+
+#[test]
 fn a_stopping_engine_answers_what_was_asked_and_closes() {
     let engine = engine();
     let gateway = Caller::of(&engine, "gateway");

@@ -29,8 +29,8 @@ pub(super) struct Job {
 pub(super) struct Call {
     /// The way to the desk.
     pub jobs: mpsc::UnboundedSender<Job>,
-    /// Room for requests, of all connections.
-    pub requests: Arc<Semaphore>,
+    /// Room for requests: the caller's, and everybody's.
+    pub requests: [Arc<Semaphore>; 2],
     /// The engine.
     pub shared: Arc<Shared>,
     /// Whether anything was asked on this connection.

@@ -2,7 +2,7 @@
 
 use super::ask::{Call, Job};
 use super::problem::Problem;
-use super::{BODY_WAIT, Door};
+use super::{BODY_WAIT, Door, Place};
 use crate::ids::CallerNo;
 use crate::server::desk::Desk;
 use crate::server::worker::Phase;
@@ -10,6 +10,7 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use sparr_protocol::frame::CloseCode;
 use sparr_protocol::ids::Actor;
 use std::pin::pin;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::server::TlsStream;
 
 /// A connection that says nothing for so long is closed; as on the data plane.
@@ -32,12 +33,24 @@ const STREAMS_MAX: u32 = 64;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 
-/// Serves a connection until it ends. A caller that is not let in hears why, whatever it asks.
-pub(super) async fn serve(stream: TlsStream<TcpStream>, caller: Result<Actor, CloseCode>, door: &Door) {
+/// Serves a connection until it ends. A caller that is not let in hears why, whatever it asks. `tls` has seen what the
+/// connection was let in by.
+pub(super) async fn serve(
+    stream: TlsStream<TcpStream>,
+    caller: Result<Actor, CloseCode>,
+    tls: watch::Receiver<Arc<ServerConfig>>,
+    place: &Place<'_>,
+) {
+    let door = place.door;
     let (jobs, inbox) = mpsc::unbounded_channel();
     let spoken = Arc::new(AtomicBool::new(false));
-    let call =
-        Call { jobs, requests: door.requests.clone(), shared: door.shared.clone(), spoken: spoken.clone() };
+    let call = Call {
+        jobs,
+        requests: [place.requests.clone(), door.requests.clone()],
+        shared: door.shared.clone(),
+        spoken: spoken.clone(),
+    };
+    let life = if caller.is_ok() { LIFE } else { BODY_WAIT };
     let (desk, routes) = match caller {
         Ok(actor) => {
             (Some(Desk::new(actor, CallerNo(0), &door.shared)), door.routes.clone().with_state(call))
@@ -65,7 +78,7 @@ pub(super) async fn serve(stream: TlsStream<TcpStream>, caller: Result<Actor, Cl
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
     let mut desk = DeskOf { desk, inbox, door };
-    let mut leave = pin!(leave(door, spoken));
+    let mut leave = pin!(leave(door, tls, life, spoken));
     // An error is the client's: it has gone, or what it sent is no HTTP.
     let goes_on = tokio::select! {
         _ = connection.as_mut() => false,
@@ -83,9 +96,13 @@ pub(super) async fn serve(stream: TlsStream<TcpStream>, caller: Result<Actor, Cl
 }
 
 /// Waits until a connection is to end: `true` where requests that are under way are still answered.
-async fn leave(door: &Door, spoken: Arc<AtomicBool>) -> bool {
-    let (mut phase, mut tls) = (door.controls.phase.clone(), door.controls.tls.clone());
-    tls.mark_unchanged();
+async fn leave(
+    door: &Door,
+    mut tls: watch::Receiver<Arc<ServerConfig>>,
+    life: Duration,
+    spoken: Arc<AtomicBool>,
+) -> bool {
+    let mut phase = door.controls.phase.clone();
     let silent = async {
         tokio::time::sleep(IDLE).await;
         if spoken.load(Ordering::Relaxed) {
@@ -97,7 +114,7 @@ async fn leave(door: &Door, spoken: Arc<AtomicBool>) -> bool {
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => true,
         // Who was let in by the certificates and lists of before knocks again.
         _ = tls.changed() => true,
-        () = tokio::time::sleep(LIFE) => true,
+        () = tokio::time::sleep(life) => true,
         // A TLS connection on which nobody ever asked anything.
         () = silent => false,
     }

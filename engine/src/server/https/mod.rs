@@ -35,8 +35,10 @@ const CONNECTIONS_MAX: usize = 256;
 const CONNECTIONS_PER_CALLER_MAX: usize = 64;
 /// Handshakes that may be under way; beyond, who knocks finds the door shut.
 const HANDSHAKES_MAX: usize = 256;
-/// Requests that may be read or answered at a time, of all connections: with [`BODY_BYTES_MAX`] a bound of memory.
+/// Requests that may be read or answered at a time, of everybody: with [`BODY_BYTES_MAX`] a bound of memory.
 const REQUESTS_MAX: usize = 256;
+/// Requests that one caller may have read or answered at a time.
+const REQUESTS_PER_CALLER_MAX: usize = 128;
 /// Longest body, bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
 /// Screenings, results or labels that one request may hold.
@@ -139,14 +141,16 @@ struct Door {
     handshakes: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
-    /// Open connections by caller.
-    callers: Mutex<HashMap<Actor, usize>>,
+    /// Open connections by caller, and the caller's room for requests.
+    callers: Mutex<HashMap<Actor, (usize, Arc<Semaphore>)>>,
 }
 
 /// A connection that counts as its caller's, as long as this lives.
 struct Place<'a> {
     door: &'a Door,
     caller: Option<Actor>,
+    /// The caller's room for requests.
+    requests: Arc<Semaphore>,
 }
 
 impl Drop for Place<'_> {
@@ -154,7 +158,7 @@ impl Drop for Place<'_> {
         self.door.shared.metrics.connection(false);
         let Some(caller) = self.caller.take() else { return };
         let mut callers = lock(&self.door.callers);
-        if let Some(count) = callers.get_mut(&caller) {
+        if let Some((count, _)) = callers.get_mut(&caller) {
             *count -= 1;
             if *count == 0 {
                 callers.remove(&caller);
@@ -172,7 +176,8 @@ impl Door {
         tokio::task::spawn_local(async move {
             // Small answers wait for nothing; a socket that refuses this is slower, not wrong.
             let _ = stream.set_nodelay(true);
-            let acceptor = TlsAcceptor::from(door.controls.tls.borrow().clone());
+            let mut tls = door.controls.tls.clone();
+            let acceptor = TlsAcceptor::from(tls.borrow_and_update().clone());
             let shaken = tokio::time::timeout(HANDSHAKE_WAIT, acceptor.accept(stream)).await;
             drop(handshake);
             let Ok(Ok(stream)) = shaken else {
@@ -187,24 +192,29 @@ impl Door {
                 door.shared.metrics.rejected(why);
                 code
             });
-            let Some(_place) = door.place(caller.as_ref().ok()) else {
+            let Some(place) = door.place(caller.as_ref().ok()) else {
                 return door.shared.metrics.rejected(Rejected::Crowded);
             };
-            connection::serve(stream, caller, &door).await;
+            connection::serve(stream, caller, tls, &place).await;
         });
     }
 
     /// A place for a connection, unless its caller has as many as one may.
     fn place(&self, caller: Option<&Actor>) -> Option<Place<'_>> {
-        if let Some(caller) = caller {
-            let mut callers = lock(&self.callers);
-            let count = callers.entry(caller.clone()).or_default();
-            if *count >= CONNECTIONS_PER_CALLER_MAX {
-                return None;
+        let room = || Arc::new(Semaphore::new(REQUESTS_PER_CALLER_MAX));
+        let requests = match caller {
+            None => room(),
+            Some(caller) => {
+                let mut callers = lock(&self.callers);
+                let (count, requests) = callers.entry(caller.clone()).or_insert_with(|| (0, room()));
+                if *count >= CONNECTIONS_PER_CALLER_MAX {
+                    return None;
+                }
+                *count += 1;
+                requests.clone()
             }
-            *count += 1;
-        }
+        };
         self.shared.metrics.connection(true);
-        Some(Place { door: self, caller: caller.cloned() })
+        Some(Place { door: self, caller: caller.cloned(), requests })
     }
 }

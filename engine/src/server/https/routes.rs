@@ -141,11 +141,11 @@ fn key_of(text: &str) -> Option<RequestId> {
     RequestId::parse(bare).filter(|id| *id != RequestId::UNREADABLE)
 }
 
-/// Room for one more request.
-fn room(call: &Call) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
-    call.requests
-        .try_acquire()
-        .map_err(|_| Problem::bad("overloaded", "as many requests as may be are under way: try again"))
+/// Room for one more request, of this caller and of everybody.
+fn room(call: &Call) -> Result<[tokio::sync::SemaphorePermit<'_>; 2], Problem> {
+    let full = |_| Problem::bad("overloaded", "as many requests as may be are under way: try again");
+    let [own, all] = &call.requests;
+    Ok([own.try_acquire().map_err(full)?, all.try_acquire().map_err(full)?])
 }
 
 async fn screen(State(call): State<Call>, request: Request) -> Answer {
