@@ -62,6 +62,8 @@ pub mod aftermath;
 pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
+#[cfg(feature = "server")]
+pub(crate) mod contract;
 pub mod decision;
 pub mod decisions;
 pub mod distinct;

@@ -1,6 +1,7 @@
 //! Requests and answers as JSON, by field name: for first tries, scripts and the HTTPS door.
 //!
-//! What is absent is absent; an unknown key is an error; no error repeats a value, because it may be personal.
+//! What is absent is absent; an unknown key is an error; no error repeats a value or an unknown key, because
+//! either may be personal.
 
 use crate::codes::Kind;
 use crate::field::Field;
@@ -33,8 +34,8 @@ pub enum JsonError {
     #[error("{0} is missing")]
     Missing(&'static str),
     /// A key holds a list or an object where a plain value belongs.
-    #[error("{0}: expected a plain value")]
-    NotPlain(String),
+    #[error("{}: expected a plain value", .0.name())]
+    NotPlain(Field),
     /// A field cannot be set.
     #[error(transparent)]
     Field(#[from] SetError),
@@ -153,7 +154,7 @@ impl AuthorisationRequest {
             Value::Number(number) => self.set(key, &number.to_string())?,
             Value::Bool(truth) => self.set(key, if *truth { "true" } else { "false" })?,
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                return Err(JsonError::NotPlain(key.to_owned()));
+                return Err(JsonError::NotPlain(Field::called(key)?));
             }
         }
         Ok(())
@@ -269,11 +270,17 @@ mod tests {
             (format!("{{{id}}}"), "kind is missing"),
             (
                 format!(r#"{{{id}, "kind": "invoice", "subjet": "191212121212"}}"#),
-                r#"no field is called "subjet"; did you mean "subject"?"#,
+                r#"a key that is no field; did you mean "subject"?"#,
             ),
             (
                 format!(r#"{{{id}, "kind": "invoice", "auth": {{"methd": "bankid"}}}}"#),
-                r#"no field is called "auth.methd"; did you mean "auth.method"?"#,
+                r#"a key that is no field; did you mean "auth.method"?"#,
+            ),
+            (format!(r#"{{{id}, "kind": "invoice", "191212121212": 1}}"#), "a key that is no field"),
+            (format!(r#"{{{id}, "kind": "invoice", "191212121212": []}}"#), "a key that is no field"),
+            (
+                format!(r#"{{{id}, "kind": "invoice", "auth": {{"191212121212": {{}}}}}}"#),
+                "a key that is no field",
             ),
             (
                 format!(r#"{{{id}, "kind": "invoice", "subject": ["191212121212"]}}"#),

@@ -62,6 +62,8 @@ pub mod place;
 pub mod record;
 pub mod request;
 pub mod response;
+#[cfg(feature = "json")]
+pub mod shape;
 mod spelled;
 pub mod text;
 pub mod time;

@@ -10,14 +10,12 @@ use crate::request::{AuthorisationRequest, Eci, PanDigest};
 use crate::time::Timestamp;
 use core::net::IpAddr;
 
-/// Why a field cannot be set. The value is not repeated: it may be personal.
+/// Why a field cannot be set. Neither value nor name is repeated: a number in the wrong place is personal too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
     /// No field has this name.
-    #[error("no field is called {name:?}{}", did_you_mean(*.nearest))]
+    #[error("a key that is no field{}", did_you_mean(*.nearest))]
     UnknownField {
-        /// The name that was given.
-        name: String,
         /// The field whose name is nearest, if one is near.
         nearest: Option<&'static str>,
     },
@@ -123,10 +121,7 @@ macro_rules! set_field {
         impl AuthorisationRequest {
             /// Sets one field from text, by its name.
             pub fn set(&mut self, name: &str, text: &str) -> Result<(), SetError> {
-                let field = Field::parse(name).ok_or_else(|| SetError::UnknownField {
-                    name: name.to_owned(),
-                    nearest: nearest(name, Field::OPTIONAL.iter().chain(Field::ALWAYS).map(|field| field.name())),
-                })?;
+                let field = Field::called(name)?;
                 match field {
                     $(Field::$tv => self.$t = Some(value(field, text)?),)*
                     $(Field::$sv => self.$s = Some(value(field, text)?),)*
@@ -165,6 +160,14 @@ macro_rules! set_field {
     };
 }
 with_request_fields!(set_field);
+
+impl Field {
+    /// The field of this name, or the one that was probably meant.
+    pub fn called(name: &str) -> Result<Self, SetError> {
+        let all = || Self::OPTIONAL.iter().chain(Self::ALWAYS).map(|field| field.name());
+        Self::parse(name).ok_or_else(|| SetError::UnknownField { nearest: nearest(name, all()) })
+    }
+}
 
 fn value<T: AsText>(field: Field, text: &str) -> Result<T, SetError> {
     T::from_text(text).ok_or(SetError::Value { field, expected: T::EXPECTED })
@@ -217,12 +220,12 @@ mod tests {
         };
         assert_eq!(
             said(&mut request, "amuont_minor", "1"),
-            "no field is called \"amuont_minor\"; did you mean \"amount_minor\"?"
+            "a key that is no field; did you mean \"amount_minor\"?"
         );
-        assert_eq!(said(&mut request, "zebra", "1"), "no field is called \"zebra\"");
+        assert_eq!(said(&mut request, "zebra", "1"), "a key that is no field");
         assert_eq!(said(&mut request, "ip", "secret"), "ip: expected an IPv4 or IPv6 address");
         assert_eq!(said(&mut request, "amount_minor", "10.5"), "amount_minor: expected a whole number");
-        assert_eq!(said(&mut request, "reserved", "1"), "no field is called \"reserved\"");
+        assert_eq!(said(&mut request, "reserved", "1"), "a key that is no field");
     }
 
     #[test]

@@ -3,14 +3,11 @@
 
 use super::CannotRun;
 use super::aftermath::answer_id;
+use crate::contract::Fields;
+use crate::contract::aftermath::{LABEL_FIELDS, RESULT_FIELDS, label, result};
 use serde::Deserialize;
-use serde_json::Value;
-use sparr_protocol::aftermath::{
-    Final, FinalResult, Label, LabelClass, is_chargeback_code, is_payment_id, response_code,
-};
-use sparr_protocol::ids::RequestId;
+use sparr_protocol::aftermath::{FinalResult, Label};
 use sparr_protocol::text::nearest;
-use sparr_protocol::time::Timestamp;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
@@ -22,59 +19,14 @@ pub(crate) struct Told<T> {
     pub(crate) rejected: Vec<(u64, String)>,
 }
 
-/// One row: its fields by name.
-type Fields = BTreeMap<String, String>;
-
-const RESULT_FIELDS: [&str; 4] = ["request_id", "final", "response_code", "time"];
-const LABEL_FIELDS: [&str; 5] = ["payment_id", "class", "chargeback_code", "amount_minor", "known_at"];
-
 /// Final results of a file.
 pub(crate) fn results(file: &Path, map: Option<&Path>) -> Result<Told<FinalResult>, CannotRun> {
-    read(file, map, &RESULT_FIELDS, result)
+    read(file, map, &RESULT_FIELDS, |fields| result(fields, answer_id()))
 }
 
 /// Labels of a file.
 pub(crate) fn labels(file: &Path, map: Option<&Path>) -> Result<Told<Label>, CannotRun> {
-    read(file, map, &LABEL_FIELDS, label)
-}
-
-fn needed<T>(fields: &Fields, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
-    optional(fields, name, parse)?.ok_or_else(|| format!("{name} is missing"))
-}
-
-fn optional<T>(fields: &Fields, name: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, String> {
-    let given = fields.get(name).filter(|text| !text.is_empty());
-    given.map(|text| parse(text).ok_or_else(|| format!("{name} is not legal"))).transpose()
-}
-
-/// RFC 3339, or milliseconds since 1970.
-fn time(text: &str) -> Option<Timestamp> {
-    Timestamp::parse(text)
-}
-
-fn result(fields: &Fields) -> Result<FinalResult, String> {
-    Ok(FinalResult {
-        id: answer_id(),
-        request_id: needed(fields, "request_id", RequestId::parse)?,
-        result: needed(fields, "final", Final::parse)?,
-        response_code: optional(fields, "response_code", response_code)?,
-        time: needed(fields, "time", time)?,
-    })
-}
-
-fn label(fields: &Fields) -> Result<Label, String> {
-    Ok(Label {
-        id: answer_id(),
-        payment_id: needed(fields, "payment_id", |id| is_payment_id(id).then(|| id.to_owned()))?,
-        class: needed(fields, "class", LabelClass::parse)?,
-        chargeback_code: optional(fields, "chargeback_code", |code| {
-            is_chargeback_code(code).then(|| code.to_owned())
-        })?,
-        amount_minor: optional(fields, "amount_minor", |text| {
-            text.parse().ok().filter(|amount: &i64| *amount >= 0)
-        })?,
-        known_at: needed(fields, "known_at", time)?,
-    })
+    read(file, map, &LABEL_FIELDS, |fields| label(fields, answer_id()))
 }
 
 /// A map, as for requests: `[columns]` and `[defaults]`.
@@ -121,7 +73,8 @@ fn read<T>(
         for (number, line) in (1..).zip(reader.lines()) {
             let line = line.map_err(|error| in_file(&error))?;
             if !line.trim().is_empty() {
-                take(number, object(&line, known));
+                let value = sparr_protocol::json::parse(&line).map_err(|_| "not JSON".to_owned());
+                take(number, value.and_then(|value| crate::contract::fields(value, known)));
             }
         }
         return Ok(told);
@@ -179,26 +132,4 @@ fn columns(map: &Map, header: &csv::StringRecord, known: &[&str]) -> Result<Vec<
         at.map(|at| (name.clone(), at)).ok_or_else(|| CannotRun(format!("the file has no column {column:?}")))
     });
     found.collect()
-}
-
-/// One line of NDJSON: an object of plain values.
-fn object(line: &str, known: &[&str]) -> Result<Fields, String> {
-    let value = sparr_protocol::json::parse(line).map_err(|_| "not JSON".to_owned())?;
-    let Value::Object(object) = value else { return Err("not an object".to_owned()) };
-    let mut fields = Fields::new();
-    for (name, value) in object {
-        if !known.contains(&name.as_str()) {
-            return Err(format!("a key that is none of {}", known.join(", ")));
-        }
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(format!("{name} is not a plain value"));
-            }
-        };
-        fields.insert(name, text);
-    }
-    Ok(fields)
 }

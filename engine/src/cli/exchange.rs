@@ -2,18 +2,17 @@
 
 use super::connect::ConnectArgs;
 use super::{CannotRun, Ended};
+use crate::contract;
+pub(super) use crate::contract::{end_of_day, hex, last_day, position, why};
 use clap::Args;
-use jiff::ToSpan as _;
-use serde_json::{Value, json};
+use contract::ZONE;
+use serde_json::json;
 use sparr_protocol::client::Client;
 use sparr_protocol::codes::{AuthMethod, RequestedBy, Role, SubjectKind};
 use sparr_protocol::exchange::{ExchangeAnswer, ExchangeRequest, Operation, Refusal, Said, SubjectText};
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::place::Country;
 use sparr_protocol::time::Timestamp;
-
-/// Days and hours on the command line are those of this zone.
-const ZONE: &str = "Europe/Stockholm";
 
 /// Whose flag.
 #[derive(Args)]
@@ -82,14 +81,6 @@ pub(super) fn one_of<T: Clone + Send + Sync + 'static>(
     move |text: &str| parse(text).ok_or_else(|| format!("expected {expected}"))
 }
 
-/// The first moment after a day in Sweden.
-pub(super) fn end_of_day(text: &str) -> Result<Timestamp, String> {
-    let day: jiff::civil::Date = text.parse().map_err(|_| "expected a date such as 2027-12-31".to_owned())?;
-    let next = day.checked_add(1.day()).map_err(|error| error.to_string())?;
-    let midnight = next.in_tz(ZONE).map_err(|error| error.to_string())?;
-    Ok(Timestamp::from_ms(midnight.timestamp().as_millisecond()))
-}
-
 /// A time of today (16:00), a day (its end), or a time with its offset.
 pub(super) fn until(text: &str) -> Result<Timestamp, String> {
     let expected = || "expected a time such as 16:00 or 2026-11-22T16:00:00+01:00, or a date".to_owned();
@@ -103,12 +94,6 @@ pub(super) fn until(text: &str) -> Result<Timestamp, String> {
         return Timestamp::parse(text).ok_or_else(expected);
     }
     end_of_day(text).map_err(|_| expected())
-}
-
-/// The last day on which something acts that ends at this moment.
-pub(super) fn last_day(until: Timestamp) -> String {
-    let last = jiff::Timestamp::from_millisecond(until.ms() - 1).and_then(|last| last.in_tz(ZONE));
-    last.map_or_else(|_| until.to_string(), |last| last.date().to_string())
 }
 
 /// Carries out one operation in a role.
@@ -137,63 +122,10 @@ pub(super) fn new_operation() -> RequestId {
     RequestId(crate::server::keys::random_id())
 }
 
-/// Where the engine stood when it answered.
-pub(super) fn position(answer: &ExchangeAnswer) -> Value {
-    let at = answer.position;
-    json!({ "engine": at.engine, "epoch": at.epoch, "index": at.index })
-}
-
-/// What a refusal means, for people.
-pub(super) fn why(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::LocalIdentifier => {
-            "this value means something at its own member alone; share the par, the pan_digest or another common one"
-        }
-        Refusal::VictimNotSuspect => {
-            "a person whose identity was misused is a victim: raise a flag with them instead"
-        }
-        Refusal::RoleMissing => "an indicator about a person says in which role: --role",
-        Refusal::ReceiptMissing => "the police have not confirmed that they have this very content",
-        Refusal::SecondPersonNeeded => "one person has said so; a second one has to",
-        Refusal::SamePerson => "the same person has said so before; two persons means two",
-        Refusal::SharingOff => {
-            "no legal basis is configured for sharing this kind (legal_basis in engine.toml)"
-        }
-        Refusal::MemberSuspended => "the member is suspended: it can do nothing",
-        Refusal::NotRegistrar => {
-            "another member entered it, and alone changes it; see `sparr flag lift-request`"
-        }
-        Refusal::NotPermitted => "not a right of this role at this kind of member; see `sparr member rights`",
-        Refusal::LookupBudgetSpent => "more different people were looked up today than a member may",
-        Refusal::UntilTooFar => "the end lies further ahead than it may",
-        Refusal::PersonalInText => {
-            "the text names somebody; people will read it, so say it without numbers and addresses"
-        }
-        Refusal::NoSuchRule => "the active rule set has no rule of this name",
-        Refusal::NoSuchExemption => "no exemption that acts has this id; see `sparr exempt list`",
-        Refusal::NothingStaged => "no rule set waits for approval",
-        Refusal::OtherSetStaged => "another rule set waits than this one; see `sparr rules history`",
-        Refusal::NoSuchRuleSet => "no such rule set decided before, or its copy is not whole",
-        Refusal::RulesRefused => "the rule files have errors and nothing was changed; see `sparr check`",
-        Refusal::AcceptNeeded => {
-            "the set would change more answers than the configuration allows; see `sparr backtest --live`, and --accept"
-        }
-        Refusal::NotKept => "the engine could not keep it on its disk, and nothing was changed",
-        Refusal::NoSuchKey => {
-            "no rule of the active set counts by this key; keys are named as rules name them"
-        }
-        Refusal::OwnEvidenceNeeded => "a confirmation needs evidence of its own",
-        _ => "",
-    }
-}
-
 /// Prints a refusal.
 pub(super) fn refused(refusal: Refusal, answer: &ExchangeAnswer, json: bool) -> Ended {
     if json {
-        let value = json!({
-            "durable": false, "refused": refusal.name(), "why": why(refusal), "position": position(answer),
-        });
-        println!("{value}");
+        println!("{}", contract::refused(refusal, answer));
     } else {
         let why = why(refusal);
         println!("Refused: {}{}{why}", refusal.name(), if why.is_empty() { "" } else { ": " });
@@ -207,14 +139,7 @@ pub(super) fn changed(answers: &[ExchangeAnswer], json: bool, what: &str) -> End
     match &last.said {
         Said::Durable { peers, effective_from, second_person } => {
             if json {
-                let value = json!({
-                    "durable": true,
-                    "peers": peers,
-                    "effective_from": effective_from.to_string(),
-                    "second_person_needed": second_person,
-                    "position": position(last),
-                });
-                println!("{value}");
+                println!("{}", contract::durable(*peers, *effective_from, *second_person, last));
             } else {
                 let waits = if *second_person {
                     " It takes effect once a second person has said the same."
@@ -241,9 +166,4 @@ pub(super) fn incomplete(json: bool) -> Ended {
         println!("Refused: the answer is incomplete");
     }
     Ended::Findings
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

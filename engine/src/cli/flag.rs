@@ -4,6 +4,7 @@ use super::Outcome;
 use super::exchange::{ByArgs, Common, SubjectArgs, ask, changed, end_of_day, last_day, one_of, until};
 use super::flag_import::{ImportArgs, import};
 use super::flag_show::{describe, listed, reported};
+use crate::contract::flags::amount;
 use clap::{Args, Subcommand};
 use sparr_protocol::codes::{AuthMethod, FlagReason, Role, Wish};
 use sparr_protocol::exchange::{Operation, SubjectText};
@@ -168,13 +169,6 @@ pub(crate) struct OverrideArgs {
     registrar: MemberName,
     #[command(flatten)]
     common: Common,
-}
-
-/// `30000SEK`: major units and a currency.
-pub(super) fn amount(text: &str) -> Option<(i64, Currency)> {
-    let (major, code) = text.split_at_checked(text.len().checked_sub(3)?)?;
-    let currency = Currency::parse(code)?;
-    currency.minor_units(major).filter(|minor| *minor > 0).map(|minor| (minor, currency))
 }
 
 /// Carries out one command.

@@ -1,17 +1,15 @@
 //! How flags are shown.
 
 use super::Ended;
-use super::exchange::{hex, incomplete, last_day, position, refused};
-use serde_json::{Value, json};
+use super::exchange::{incomplete, last_day, refused};
+use crate::contract::answers::{
+    acts, enforced_of, enforcements, flag_entries as entries, flags_json, report_json,
+};
 use sparr_protocol::codes::{AuthMethod, Outcome, Review};
-use sparr_protocol::exchange::{Enforcement, ExchangeAnswer, FlagEntry, Look, Said, StandingCode};
+use sparr_protocol::exchange::{Enforcement, ExchangeAnswer, FlagEntry, Look, Said};
 use sparr_protocol::flag::{Scope, Terms};
 
 const DAY_MS: i64 = 86_400_000;
-
-fn acts(entry: &FlagEntry) -> bool {
-    matches!(entry.standing, StandingCode::Active | StandingCode::Lifting)
-}
 
 /// Prints flags; `expiring` keeps those that act and end within so many days, the first to end first.
 pub(super) fn listed(answers: &[ExchangeAnswer], expiring: Option<u32>, json: bool) -> Ended {
@@ -29,12 +27,7 @@ pub(super) fn listed(answers: &[ExchangeAnswer], expiring: Option<u32>, json: bo
         flags.sort_by_key(|entry| entry.terms.valid_until);
     }
     if json {
-        let value = json!({
-            "flagged": flags.iter().any(|entry| acts(entry)),
-            "flags": flags.iter().map(|entry| entry_and_enforcement(entry, &enforced)).collect::<Vec<_>>(),
-            "position": position(last),
-        });
-        println!("{value}");
+        println!("{}", flags_json(&flags, &enforced, last));
     } else if flags.is_empty() {
         println!("No flag.");
     } else {
@@ -45,24 +38,6 @@ pub(super) fn listed(answers: &[ExchangeAnswer], expiring: Option<u32>, json: bo
         }
     }
     Ended::Fine
-}
-
-/// Where each flag is enforced: an answer about it follows its flag.
-fn enforcements(answers: &[ExchangeAnswer]) -> Vec<(&FlagEntry, &Enforcement)> {
-    answers
-        .windows(2)
-        .filter_map(|pair| match (&pair[0].said, &pair[1].said) {
-            (Said::Flag(entry), Said::Enforcement(enforcement)) => Some((entry, enforcement.as_ref())),
-            _ => None,
-        })
-        .collect()
-}
-
-fn enforced_of<'a>(
-    entry: &'a FlagEntry,
-    all: &'a [(&FlagEntry, &'a Enforcement)],
-) -> impl Iterator<Item = &'a Enforcement> {
-    all.iter().filter(move |(of, _)| *of == entry).map(|(_, enforcement)| *enforcement)
 }
 
 fn enforcement_line(enforcement: &Enforcement) -> String {
@@ -86,37 +61,6 @@ fn enforcement_line(enforcement: &Enforcement) -> String {
     line
 }
 
-fn entry_and_enforcement(entry: &FlagEntry, all: &[(&FlagEntry, &Enforcement)]) -> Value {
-    let mut value = entry_json(entry);
-    if let Some(enforcement) = enforced_of(entry, all).next()
-        && let Some(object) = value.as_object_mut()
-    {
-        let Enforcement { at, held, of, took_ms, slowest, missing } = enforcement;
-        let enforced = json!({
-            "at": at,
-            "held": held,
-            "of": of,
-            "ms": took_ms,
-            "slowest": slowest.map(|member| member.to_string()),
-            "missing": missing.iter().map(|member| member.as_str()).collect::<Vec<_>>(),
-        });
-        object.insert("enforced".to_owned(), enforced);
-    }
-    value
-}
-
-fn entries(answers: &[ExchangeAnswer]) -> Vec<&FlagEntry> {
-    let flag = |answer: &'_ ExchangeAnswer| matches!(answer.said, Said::Flag(_));
-    answers
-        .iter()
-        .filter(|answer| flag(answer))
-        .filter_map(|answer| match &answer.said {
-            Said::Flag(entry) => Some(entry),
-            _ => None,
-        })
-        .collect()
-}
-
 /// Prints what a desk may tell the person.
 pub(super) fn reported(answers: &[ExchangeAnswer], json: bool) -> Ended {
     let Some(last) = answers.last() else { return incomplete(json) };
@@ -133,14 +77,7 @@ pub(super) fn reported(answers: &[ExchangeAnswer], json: bool) -> Ended {
         }
     }
     if json {
-        let value = json!({
-            "flagged": flags.iter().any(|entry| acts(entry)),
-            "flags": flags.iter().map(|entry| entry_json(entry)).collect::<Vec<_>>(),
-            "enforcement": lines,
-            "looks": looks.iter().map(|look| look_json(look)).collect::<Vec<_>>(),
-            "position": position(last),
-        });
-        println!("{value}");
+        println!("{}", report_json(answers, last));
         return Ended::Fine;
     }
     if flags.is_empty() {
@@ -164,16 +101,6 @@ fn effect(look: &Look) -> String {
         (Some(outcome), None) => format!(", {outcome}"),
         (None, _) => String::new(),
     }
-}
-
-fn look_json(look: &Look) -> Value {
-    json!({
-        "at": look.at.to_string(),
-        "member_kind": look.kind.name(),
-        "by": look.by.name(),
-        "outcome": Outcome::from_wire(look.outcome).map(Outcome::name),
-        "review": Review::from_wire(look.review).map(Review::name),
-    })
 }
 
 /// What a flag says, in words.
@@ -215,24 +142,4 @@ fn entry_line(entry: &FlagEntry) -> String {
         entry.terms.requested_by.name(),
         last_day(entry.terms.valid_until),
     )
-}
-
-fn entry_json(entry: &FlagEntry) -> Value {
-    json!({
-        "subject": hex(&entry.subject.0),
-        "registrar": entry.registrar.as_str(),
-        "standing": entry.standing.name(),
-        "wish": entry.terms.wish.name(),
-        "scope": entry.terms.scope.to_string(),
-        "reason": entry.terms.reason.name(),
-        "requested_by": entry.terms.requested_by.name(),
-        "authenticated_by": entry.terms.authenticated_by.name(),
-        "compromised": entry.terms.compromised.iter().map(AuthMethod::name).collect::<Vec<_>>(),
-        "raised_at": entry.raised_at.to_string(),
-        "until": last_day(entry.terms.valid_until),
-        "lifted_from": entry.lifted_from.map(|from| from.to_string()),
-        "passes": entry.passes,
-        "lift_requests": entry.lift_requests,
-        "linked": entry.is_linked,
-    })
 }

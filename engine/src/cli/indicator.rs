@@ -1,13 +1,13 @@
 //! `sparr indicator` and `sparr receipt`: what fraud analysts and the police do.
 
-use super::exchange::{Common, ask, changed, hex, incomplete, one_of, personal, position, refused, until};
+use super::exchange::{Common, ask, changed, hex, incomplete, one_of, personal, refused, until};
 use super::indicator_import::{ImportArgs, import};
 use super::indicator_show::{document, exported, listed};
 use super::{CannotRun, Ended, Outcome};
+use crate::contract::answers::drafted_json;
 use crate::server::clock;
 use crate::server::keys::SigningKey;
 use clap::{Args, Subcommand};
-use serde_json::json;
 use sparr_protocol::codes::Role;
 use sparr_protocol::exchange::{ExchangeAnswer, IndicatorEntry, IndicatorOperation, Operation, Said};
 use sparr_protocol::indicator::{
@@ -217,11 +217,7 @@ fn drafted(answers: &[ExchangeAnswer], json: bool) -> Ended {
         Said::Drafted { digest, effective_from } => {
             let id = digest.id();
             if json {
-                let value = json!({
-                    "id": id.to_string(), "digest": digest.to_string(), "durable": true,
-                    "effective_from": effective_from.to_string(), "position": position(last),
-                });
-                println!("{value}");
+                println!("{}", drafted_json(digest, *effective_from, last));
             } else {
                 println!(
                     "Drafted {id}: it acts at this member from now on. Durable (record {}).",

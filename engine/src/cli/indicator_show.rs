@@ -1,45 +1,11 @@
 //! How indicators are shown: lists, the document for the police, and STIX 2.1.
 
 use super::Ended;
-use super::exchange::{hex, incomplete, position, refused};
+use super::exchange::{hex, incomplete, refused};
+use crate::contract::answers::{document_json, indicator_entries as entries, indicators_json};
 use serde_json::{Value, json};
 use sparr_protocol::exchange::{ExchangeAnswer, IndicatorEntry, Said};
-use sparr_protocol::indicator::{Attestation, Content, IndicatorKind, IndicatorRole, IndicatorStanding};
-
-fn entries(answers: &[ExchangeAnswer]) -> impl Iterator<Item = &IndicatorEntry> {
-    answers.iter().filter_map(|answer| match &answer.said {
-        Said::Indicator(entry) => Some(&**entry),
-        _ => None,
-    })
-}
-
-fn content_json(content: &Content) -> Value {
-    json!({
-        "registrar": content.registrar.as_str(),
-        "draft": content.draft.to_string(),
-        "kind": content.kind.name(),
-        "role": content.role.map(IndicatorRole::name),
-        "grade": content.grade.name(),
-        "class": content.class.as_str(),
-        "key_id": content.key_id,
-        "value": if content.clear.is_empty() { Value::Null } else { content.clear.clone().into() },
-        "pseudonym": hex(&content.value.0),
-        "drafted_at": content.drafted_at.to_string(),
-        "valid_until": content.valid_until.to_string(),
-    })
-}
-
-fn entry_json(entry: &IndicatorEntry) -> Value {
-    json!({
-        "id": entry.digest.id().to_string(),
-        "digest": entry.digest.to_string(),
-        "standing": entry.standing.name(),
-        "attested": entry.attested.map(Attestation::name),
-        "reference": if entry.reference.is_empty() { Value::Null } else { entry.reference.clone().into() },
-        "sources": entry.sources,
-        "content": content_json(&entry.content),
-    })
-}
+use sparr_protocol::indicator::{IndicatorKind, IndicatorStanding};
 
 /// Prints indicators.
 pub(super) fn listed(answers: &[ExchangeAnswer], json: bool) -> Ended {
@@ -50,8 +16,7 @@ pub(super) fn listed(answers: &[ExchangeAnswer], json: bool) -> Ended {
         _ => return incomplete(json),
     }
     if json {
-        let all: Vec<Value> = entries(answers).map(entry_json).collect();
-        println!("{}", json!({ "indicators": all, "position": position(last) }));
+        println!("{}", indicators_json(answers, last));
         return Ended::Fine;
     }
     let mut any = false;
@@ -85,10 +50,8 @@ pub(super) fn listed(answers: &[ExchangeAnswer], json: bool) -> Ended {
 /// Prints the document that the police receive. The value itself, where it is about a person, is not in it: nobody
 /// keeps it. The analyst adds it to what is sent, and the digest says which content it belongs to.
 pub(super) fn document(entry: &IndicatorEntry, json: bool) -> Ended {
-    let mut value = entry_json(entry);
-    value["document"] = "sparr indicator report".into();
     if json {
-        println!("{value}");
+        println!("{}", document_json(entry));
         return Ended::Fine;
     }
     let content = &entry.content;

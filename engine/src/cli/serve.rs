@@ -31,6 +31,9 @@ pub(crate) struct ServeArgs {
     /// Address of the data plane (QUIC)
     #[arg(long, value_name = "ADDR", env = "SPARR_LISTEN")]
     listen: Option<String>,
+    /// Address of the HTTPS door; there is none unless it is named
+    #[arg(long, value_name = "ADDR", env = "SPARR_HTTPS")]
+    https: Option<String>,
     /// Address of the admin port (HTTP)
     #[arg(long, value_name = "ADDR", env = "SPARR_ADMIN")]
     admin: Option<String>,
@@ -63,6 +66,7 @@ impl ServeArgs {
             dev: self.dev,
             data_dir: self.data_dir.clone(),
             listen: self.listen.clone(),
+            https: self.https.clone(),
             admin: self.admin.clone(),
             rules: self.rules.clone(),
             activation: self.activation.clone(),
@@ -82,6 +86,9 @@ pub(crate) fn run(args: &ServeArgs) -> Outcome {
     let mut signals = Signals::new([SIGHUP, SIGTERM, SIGINT])?;
     let workers = config.workers;
     let engine = Engine::start(config)?;
+    if let Some(https) = engine.https {
+        tracing::info!(%https, "the HTTPS door is open");
+    }
     tracing::info!(listen = %engine.listen, admin = %engine.admin, position = engine.state.position().index, "serving");
     let watchdog = supervisor::ready(engine.listen, workers)?;
     if args.dev {

@@ -178,11 +178,13 @@ pub enum Rejected {
     NoCaller,
     /// The caller belongs to another member.
     OtherMember,
+    /// As many connections as there may be are open, of everybody or of this caller.
+    Crowded,
 }
 
 impl Rejected {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Handshake, Self::NoCaller, Self::OtherMember];
+    pub const ALL: [Self; 4] = [Self::Handshake, Self::NoCaller, Self::OtherMember, Self::Crowded];
 
     /// The name in metrics.
     pub const fn name(self) -> &'static str {
@@ -190,6 +192,7 @@ impl Rejected {
             Self::Handshake => "handshake",
             Self::NoCaller => "no_caller",
             Self::OtherMember => "other_member",
+            Self::Crowded => "crowded",
         }
     }
 }

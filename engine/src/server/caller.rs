@@ -1,6 +1,9 @@
 //! Who is calling: from the certificate alone, never from a message.
 
+use super::worker::Shared;
+use crate::metrics::Rejected;
 use rustls::pki_types::CertificateDer;
+use sparr_protocol::frame::CloseCode;
 use sparr_protocol::ids::Actor;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -25,6 +28,25 @@ pub fn caller(connection: &quinn::Connection) -> Result<Actor, CallerError> {
     let chain =
         identity.downcast::<Vec<CertificateDer<'static>>>().map_err(|_| CallerError::NoCertificate)?;
     actor_of(chain.first().ok_or(CallerError::NoCertificate)?)
+}
+
+/// Lets a caller in whose member is known here. People of other members come in where the configuration or the central
+/// organisation named their member: the police and the central organisation have no engine of their own. What they may do
+/// is another question.
+pub(super) fn admitted(
+    caller: Result<Actor, CallerError>,
+    shared: &Shared,
+) -> Result<Actor, (Rejected, CloseCode)> {
+    let actor = caller.map_err(|error| match error {
+        CallerError::NoCertificate | CallerError::NoActor | CallerError::SeveralActors => {
+            (Rejected::NoCaller, CloseCode::NoCaller)
+        }
+    })?;
+    if actor.member == shared.member || shared.state.members.kind(actor.member).is_some() {
+        Ok(actor)
+    } else {
+        Err((Rejected::OtherMember, CloseCode::OtherMember))
+    }
 }
 
 /// The one actor that a certificate's subject alternative names name.

@@ -8,6 +8,7 @@ use super::config::{Activation, ClockKind, ConfigError, EngineConfig, RulesFrom,
 use super::credentials::credentials;
 use super::decision_log::DecisionLog;
 use super::housekeeping::keep_house;
+use super::https;
 use super::journal::{self, JournalFolder, Store, StoreError};
 use super::keys::{self, KeyError, SigningKey};
 use super::lookups::{Looking, Lookups};
@@ -18,6 +19,7 @@ use super::reload::{Cause, Reloader, Report};
 use super::replication::{self as exchange, Prepared, RunningExchange};
 use super::rule_store::RuleStore;
 use super::rules_desk;
+use super::sockets::bind_all;
 use super::transport::{endpoint_config, server_config};
 use super::velocity_file;
 use super::worker::{self, Controls, Phase, Shared};
@@ -27,18 +29,14 @@ use crate::state::{EngineClock, State, StateConfig};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Sender, bounded};
 use quinn::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
 use sparr_protocol::record::Origin;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// Kernel buffers of the data plane's sockets: lost packets cost milliseconds. The kernel may grant less.
-const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// File under the development identities that says where the engine listens.
 pub const ADDRESS_FILE: &str = "address";
@@ -86,6 +84,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     phase: watch::Sender<Phase>,
     server_config: watch::Sender<ServerConfig>,
+    https_tls: watch::Sender<Arc<rustls::ServerConfig>>,
     stop_admin: watch::Sender<bool>,
     stop_housekeeping: Sender<()>,
     velocity: (Sender<()>, JoinHandle<()>),
@@ -99,6 +98,8 @@ pub struct Engine {
     decision_log: Vec<JoinHandle<()>>,
     /// Where the data plane listens.
     pub listen: SocketAddr,
+    /// Where the HTTPS door is, where there is one.
+    pub https: Option<SocketAddr>,
     /// Where the admin port is.
     pub admin: SocketAddr,
 }
@@ -111,7 +112,9 @@ impl Engine {
         let development = config.tls == TlsFiles::Development;
         let keyring = keys::network_keys(&keys_dir, development)?;
         let signing_key = SigningKey::load(&keys_dir)?;
-        let server_config_now = server_config(&credentials(&config)?).map_err(StartError::Certificates)?;
+        let credentials_now = credentials(&config)?;
+        let server_config_now = server_config(&credentials_now).map_err(StartError::Certificates)?;
+        let https_tls_now = https::tls(&credentials_now).map_err(StartError::Certificates)?;
 
         let journal_file = config.data_dir.join("journal.redb");
         let store = Store::open_reserving(&journal_file, config.journal_reserve_bytes)?;
@@ -183,6 +186,11 @@ impl Engine {
             .map_err(io_error(format!("data plane {}", config.listen)))?;
         let listen = sockets[0].local_addr().map_err(io_error("data plane"))?;
 
+        let https_listener = config.https.map(TcpListener::bind).transpose();
+        let https_listener = https_listener.map_err(io_error("HTTPS door"))?;
+        let https_address = https_listener.as_ref().map(TcpListener::local_addr).transpose();
+        let https_address = https_address.map_err(io_error("HTTPS door"))?;
+
         let (audit, audit_thread) =
             audit::start(&config.data_dir, &signing_key, epoch, &state, metrics.clone())
                 .map_err(io_error("audit"))?;
@@ -229,6 +237,11 @@ impl Engine {
             let worker = worker::start(number, socket, shared.clone(), controls.clone());
             threads.push(worker.map_err(io_error("worker"))?);
         }
+        let (https_tls, tls_seen) = watch::channel(https_tls_now);
+        if let Some(listener) = https_listener {
+            let controls = https::Controls { phase: controls.phase.clone(), tls: tls_seen };
+            threads.push(https::start(listener, shared.clone(), controls).map_err(io_error("HTTPS door"))?);
+        }
         let (stop_admin, stopped) = watch::channel(false);
         let admin = Admin::new(
             state.clone(),
@@ -268,6 +281,7 @@ impl Engine {
             shared,
             phase,
             server_config,
+            https_tls,
             stop_admin,
             stop_housekeeping,
             velocity: (stop_velocity, velocity),
@@ -279,6 +293,7 @@ impl Engine {
             recorder: recorder_thread,
             decision_log: log.threads,
             listen,
+            https: https_address,
             admin: admin_address,
         })
     }
@@ -303,9 +318,15 @@ impl Engine {
 
     /// Loads rules and certificates again. What cannot be loaded changes nothing.
     pub fn reload(&self) -> Report {
-        match credentials(&self.config).and_then(|now| server_config(&now).map_err(StartError::Certificates))
-        {
-            Ok(config) => drop(self.server_config.send(config)),
+        let both = credentials(&self.config).and_then(|now| {
+            let both = server_config(&now).and_then(|config| Ok((config, https::tls(&now)?)));
+            both.map_err(StartError::Certificates)
+        });
+        match both {
+            Ok((config, tls)) => {
+                drop(self.server_config.send(config));
+                drop(self.https_tls.send(tls));
+            }
             Err(error) => {
                 self.metrics.reloaded(false);
                 tracing::error!(%error, "certificates not loaded, nothing changed");
@@ -351,28 +372,4 @@ impl Engine {
         let _ = self.recorder.join();
         self.decision_log.into_iter().for_each(|thread| drop(thread.join()));
     }
-}
-
-/// Sockets that share one port, one for each worker.
-fn bind_all(listen: SocketAddr, workers: usize) -> io::Result<Vec<UdpSocket>> {
-    // A port that is shared could be shared with another engine by mistake: somebody must have it alone first.
-    let alone = UdpSocket::bind(listen)?;
-    let shared_address = alone.local_addr()?;
-    drop(alone);
-    let first = bind(shared_address)?;
-    let mut sockets = vec![first];
-    for _ in 1..workers.max(1) {
-        sockets.push(bind(shared_address)?);
-    }
-    Ok(sockets)
-}
-
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_reuse_port(true)?;
-    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
-    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
 }

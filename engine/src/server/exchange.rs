@@ -25,7 +25,6 @@ use sparr_protocol::identity::Subject;
 use sparr_protocol::ids::{Actor, Pseudonym, RequestId};
 use sparr_protocol::indicator::IndicatorKind;
 use sparr_protocol::limits::REFERENCE_BYTES_MAX;
-use sparr_protocol::response::ReasonCode;
 use sparr_protocol::time::Date;
 use std::sync::atomic::Ordering;
 
@@ -229,7 +228,9 @@ fn carry_out(
             Done::Said(velocity::show(&keys, state, now)?)
         }
         Operation::DecisionList(query) => Done::Decisions(query),
-        Operation::ReasonName { code } => Done::Said(vec![Said::Reason(reason_name(code, state)?)]),
+        Operation::ReasonName { code } => {
+            Done::Said(vec![Said::Reason(listing::reason_name(code, state).ok_or(Refusal::UnknownReason)?)])
+        }
     })
 }
 
@@ -391,10 +392,4 @@ fn merchant_ref(text: &str, state: &State) -> Result<MerchantRef, Refusal> {
         return Ok(MerchantRef::Organisation(organisation));
     }
     Ok(MerchantRef::OwnId(state.keyring.current(ValueKind::MerchantId, text.as_bytes())))
-}
-
-fn reason_name(code: ReasonCode, state: &State) -> Result<String, Refusal> {
-    let rules = state.rules();
-    let name = rules.as_ref().and_then(|active| active.set.reasons().name(code).map(str::to_owned));
-    name.ok_or(Refusal::UnknownReason)
 }

@@ -1,7 +1,8 @@
-//! One stream of a connection: bytes in, bytes out, each polled only when it has something to say.
+//! One stream of a connection: bytes in, bytes out, each polled only when it has something to say. What lies on it between
+//! reading and sending is its tray, which a door without streams has too.
 
 use quinn::{RecvStream, SendStream, VarInt};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -14,10 +15,8 @@ const UNSENT_BYTES_MAX: usize = 64 << 10;
 /// Bytes taken off a stream before they are answered: a batch of some two hundred requests.
 const INBOX_BYTES_MAX: usize = 64 << 10;
 
-/// One bidirectional stream.
-pub(super) struct Lane {
-    recv: RecvStream,
-    send: SendStream,
+/// Questions that wait for their answers, and answers that wait to be sent.
+pub(super) struct Tray {
     /// Bytes that were read and not yet consumed.
     pub inbox: Vec<u8>,
     /// Bytes still to be dropped: the rest of a frame that was too large.
@@ -28,8 +27,18 @@ pub(super) struct Lane {
     pub read_at: Instant,
     /// Whether the client has ended its side.
     pub ended: bool,
-    sent: usize,
+    /// Why nothing more is read, where the client no longer makes sense.
+    hung_up: Option<VarInt>,
     late: Option<Late>,
+}
+
+/// One bidirectional stream.
+pub(super) struct Lane {
+    recv: RecvStream,
+    send: SendStream,
+    /// What lies between them.
+    pub tray: Tray,
+    sent: usize,
 }
 
 /// Answers that come later, from the journal's thread.
@@ -39,11 +48,10 @@ struct Late {
     expected: usize,
 }
 
-impl Lane {
-    /// A stream that was just opened.
-    pub(super) fn new(send: SendStream, recv: RecvStream, now: Instant) -> Self {
-        let (inbox, outbox) = (Vec::new(), Vec::new());
-        Self { recv, send, inbox, skip: 0, outbox, read_at: now, ended: false, sent: 0, late: None }
+impl Tray {
+    /// Questions that were read at a time.
+    pub(super) fn new(inbox: Vec<u8>, read_at: Instant) -> Self {
+        Self { inbox, skip: 0, outbox: Vec::new(), read_at, ended: false, hung_up: None, late: None }
     }
 
     /// Where one later answer will come from.
@@ -69,8 +77,20 @@ impl Lane {
     pub(super) fn hang_up(&mut self, code: VarInt) {
         self.ended = true;
         self.inbox.clear();
-        // An error says that the stream has ended already.
-        let _ = self.recv.stop(code);
+        self.hung_up = Some(code);
+    }
+
+    /// Waits until every later answer has come.
+    pub(super) async fn all_answered(&mut self) {
+        poll_fn(|cx| {
+            self.poll_late(cx);
+            if self.expects_more() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    fn expects_more(&self) -> bool {
+        self.late.as_ref().is_some_and(|late| late.expected > 0)
     }
 
     fn poll_late(&mut self, cx: &mut Context<'_>) {
@@ -85,27 +105,34 @@ impl Lane {
             }
         }
     }
+}
+
+impl Lane {
+    /// A stream that was just opened.
+    pub(super) fn new(send: SendStream, recv: RecvStream, now: Instant) -> Self {
+        Self { recv, send, tray: Tray::new(Vec::new(), now), sent: 0 }
+    }
 
     /// Hands answers to the transport; `false` where nobody wants them any more.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.sent < self.outbox.len() {
-            match Pin::new(&mut self.send).poll_write(cx, &self.outbox[self.sent..]) {
+        while self.sent < self.tray.outbox.len() {
+            match Pin::new(&mut self.send).poll_write(cx, &self.tray.outbox[self.sent..]) {
                 Poll::Ready(Ok(bytes)) => self.sent += bytes,
                 Poll::Ready(Err(_)) => return false,
                 Poll::Pending => return true,
             }
         }
-        self.outbox.clear();
+        self.tray.outbox.clear();
         self.sent = 0;
         true
     }
 
     fn unsent(&self) -> usize {
-        self.outbox.len() - self.sent
+        self.tray.outbox.len() - self.sent
     }
 
     fn owes_nothing(&self) -> bool {
-        self.outbox.is_empty() && self.late.as_ref().is_none_or(|late| late.expected == 0)
+        self.tray.outbox.is_empty() && !self.tray.expects_more()
     }
 }
 
@@ -132,11 +159,15 @@ impl Future for LaneTurn {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
         let Some(lane) = &mut self.0 else { return Poll::Ready(Turn::Gone) };
-        lane.poll_late(cx);
+        if let Some(code) = lane.tray.hung_up.take() {
+            // An error says that the stream has ended already.
+            let _ = lane.recv.stop(code);
+        }
+        lane.tray.poll_late(cx);
         if !lane.poll_send(cx) {
             return Poll::Ready(Turn::Gone);
         }
-        if lane.ended {
+        if lane.tray.ended {
             if lane.owes_nothing() {
                 // An error says that the client has stopped listening, which is as good.
                 let _ = lane.send.finish();
@@ -148,22 +179,22 @@ impl Future for LaneTurn {
             return Poll::Pending;
         }
         let mut read = false;
-        while lane.inbox.len() < INBOX_BYTES_MAX {
+        while lane.tray.inbox.len() < INBOX_BYTES_MAX {
             match pin!(lane.recv.read_chunk(INBOX_BYTES_MAX, true)).poll(cx) {
-                Poll::Ready(Ok(Some(chunk))) => lane.inbox.extend_from_slice(&chunk.bytes),
-                Poll::Ready(Ok(None)) => lane.ended = true,
+                Poll::Ready(Ok(Some(chunk))) => lane.tray.inbox.extend_from_slice(&chunk.bytes),
+                Poll::Ready(Ok(None)) => lane.tray.ended = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(Turn::Gone),
                 Poll::Pending => break,
             }
             read = true;
-            if lane.ended {
+            if lane.tray.ended {
                 break;
             }
         }
         if !read {
             return Poll::Pending;
         }
-        lane.read_at = super::clock::instant();
+        lane.tray.read_at = super::clock::instant();
         match self.0.take() {
             Some(lane) => Poll::Ready(Turn::Readable(lane)),
             None => Poll::Ready(Turn::Gone),

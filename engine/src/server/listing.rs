@@ -14,6 +14,7 @@ use sparr_protocol::flag::{Scope, Terms};
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
 use sparr_protocol::indicator::IndicatorId;
 use sparr_protocol::member::MemberKind;
+use sparr_protocol::response::ReasonCode;
 use sparr_protocol::time::Timestamp;
 
 /// Every registrar's flag on a person, under whichever number.
@@ -207,4 +208,10 @@ pub(super) fn indicators(
     }
     said.push(Said::End);
     said
+}
+
+/// What a reason is called in the rule set that decides.
+pub(super) fn reason_name(code: ReasonCode, state: &State) -> Option<String> {
+    let rules = state.rules();
+    rules.as_ref().and_then(|active| active.set.reasons().name(code).map(str::to_owned))
 }

@@ -50,8 +50,8 @@ pub struct Credentials {
     pub revoked: Vec<CertificateRevocationListDer<'static>>,
 }
 
-/// The server configuration, for every endpoint.
-pub fn server_config(credentials: &Credentials) -> Result<ServerConfig, String> {
+/// TLS of every door: 1.3 only, mutual, no 0-RTT, no resumption.
+pub fn tls_config(credentials: &Credentials, protocols: &[&[u8]]) -> Result<rustls::ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let authorities = Arc::new(credentials.authorities.clone());
     let mut verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider.clone());
@@ -66,11 +66,16 @@ pub fn server_config(credentials: &Credentials) -> Result<ServerConfig, String> 
         .with_client_cert_verifier(verifier)
         .with_single_cert(credentials.chain.clone(), credentials.key.clone_key())
         .map_err(|error| error.to_string())?;
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     tls.max_early_data_size = 0;
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
+    Ok(tls)
+}
 
+/// The server configuration, for every endpoint.
+pub fn server_config(credentials: &Credentials) -> Result<ServerConfig, String> {
+    let tls = tls_config(credentials, &[ALPN])?;
     let crypto = QuicServerConfig::try_from(tls).map_err(|error| error.to_string())?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config

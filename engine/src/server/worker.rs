@@ -3,7 +3,7 @@
 //! The multi-thread runtime on the data plane was measured 3–10 times slower; nothing here is shared between cores
 //! but the state itself.
 
-use super::caller::{CallerError, caller};
+use super::caller::{admitted, caller};
 use super::connection;
 use super::decision_log::DecisionsDesk;
 use super::journal::JournalHandle;
@@ -14,9 +14,9 @@ use super::transport::{HANDSHAKE_WAIT, HANDSHAKES_BEFORE_RETRY};
 use crate::ids::CallerNo;
 use crate::metrics::{Metrics, Rejected, WorkerStats};
 use crate::state::State;
-use quinn::{Connecting, Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
+use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
 use sparr_protocol::frame::CloseCode;
-use sparr_protocol::ids::{Actor, MemberName};
+use sparr_protocol::ids::MemberName;
 use std::cell::Cell;
 use std::net::UdpSocket;
 use std::rc::Rc;
@@ -169,7 +169,7 @@ impl Door {
                 Ok(Err(_)) | Err(_) => return self.shared.metrics.rejected(Rejected::Handshake),
             }
         };
-        match self.identify(&connection) {
+        match admitted(caller(&connection), &self.shared) {
             Ok(actor) => {
                 self.shared.metrics.connection(true);
                 // One engine screens for one member; nobody else's gateway may.
@@ -180,21 +180,6 @@ impl Door {
                 self.shared.metrics.rejected(why);
                 connection.close(VarInt::from_u32(code.wire().into()), code.words());
             }
-        }
-    }
-
-    fn identify(&self, connection: &Connection) -> Result<Actor, (Rejected, CloseCode)> {
-        let actor = caller(connection).map_err(|error| match error {
-            CallerError::NoCertificate | CallerError::NoActor | CallerError::SeveralActors => {
-                (Rejected::NoCaller, CloseCode::NoCaller)
-            }
-        })?;
-        // People of other members come in where the configuration or the central organisation named their member: the
-        // police and the central organisation have no engine of their own. What they may do is another question.
-        if actor.member == self.shared.member || self.shared.state.members.kind(actor.member).is_some() {
-            Ok(actor)
-        } else {
-            Err((Rejected::OtherMember, CloseCode::OtherMember))
         }
     }
 }

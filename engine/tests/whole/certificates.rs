@@ -1,130 +1,15 @@
 //! A production engine with certificates of its own authority: who is let in, who is not, and how TLS is closed.
 
+use crate::authority::{Authority, GATEWAY, Wanted, client};
 use crate::support::{EngineProcess, id, send_raw, text};
 use futures_util::FutureExt as _;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
-    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
-};
+use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::json;
 use sparr_protocol::client::{ClientConfig, FailPolicy, Fallback, Identity};
 use sparr_protocol::frame::ALPN;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use tempfile::TempDir;
-
-/// What a certificate says.
-struct Wanted {
-    folder: &'static str,
-    uris: &'static [&'static str],
-    purpose: ExtendedKeyUsagePurpose,
-    serial: u64,
-    /// Year of its end.
-    until: i32,
-}
-
-const GATEWAY: &str = "sparr://member/bank-1/gateway/g1";
-
-const fn client(folder: &'static str, uris: &'static [&'static str], serial: u64) -> Wanted {
-    Wanted { folder, uris, purpose: ExtendedKeyUsagePurpose::ClientAuth, serial, until: 2_100 }
-}
-
-/// An authority and everything that it has signed, in a folder.
-struct Authority {
-    folder: TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "test authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("signed");
-        let folder = tempfile::tempdir().expect("folder");
-        fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("written");
-        Self { folder, issuer }
-    }
-
-    fn sign(&self, wanted: &Wanted) -> PathBuf {
-        let mut params = CertificateParams::default();
-        params.serial_number = Some(SerialNumber::from(wanted.serial));
-        params.not_before = date_time_ymd(2_020, 1, 1);
-        params.not_after = date_time_ymd(wanted.until, 1, 1);
-        params.extended_key_usages = vec![wanted.purpose.clone()];
-        for uri in wanted.uris {
-            params.subject_alt_names.push(SanType::URI((*uri).try_into().expect("ASCII")));
-        }
-        if wanted.purpose == ExtendedKeyUsagePurpose::ServerAuth {
-            params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        }
-        let key = KeyPair::generate().expect("key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
-        let folder = self.folder.path().join(wanted.folder);
-        fs::create_dir(&folder).expect("made");
-        fs::write(folder.join("cert.pem"), certificate.pem()).expect("written");
-        fs::write(folder.join("key.pem"), key.serialize_pem()).expect("written");
-        fs::write(folder.join("ca.pem"), self.issuer.pem()).expect("written");
-        folder
-    }
-
-    fn revoke(&self, serials: &[u64], until: i32) {
-        let revoked = |serial: &u64| RevokedCertParams {
-            serial_number: SerialNumber::from(*serial),
-            revocation_time: date_time_ymd(2_021, 1, 1),
-            reason_code: Some(RevocationReason::KeyCompromise),
-            invalidity_date: None,
-        };
-        let list = CertificateRevocationListParams {
-            this_update: date_time_ymd(2_020, 1, 1),
-            next_update: date_time_ymd(until, 1, 1),
-            crl_number: SerialNumber::from(1),
-            issuing_distribution_point: None,
-            revoked_certs: serials.iter().map(revoked).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        let list = list.signed_by(&self.issuer).expect("signed").pem().expect("PEM");
-        fs::write(self.folder.path().join("revoked.pem"), list).expect("written");
-    }
-
-    /// A production engine of the member `bank-1` with this authority.
-    fn engine(&self) -> EngineProcess {
-        let server = Wanted {
-            folder: "server",
-            uris: &[],
-            purpose: ExtendedKeyUsagePurpose::ServerAuth,
-            serial: 900,
-            until: 2_100,
-        };
-        let server = self.sign(&server);
-        let data = self.folder.path().join("data");
-        fs::create_dir_all(data.join("keys")).expect("made");
-        let key = data.join("keys/network-1.key");
-        fs::write(&key, format!("{}\n", "5a".repeat(32))).expect("written");
-        fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o400)).expect("allowed");
-        let path = |file: &Path| toml_text(file);
-        let config = format!(
-            "member = \"bank-1\"\nverify_unavailable = \"decline\"\nactivation = \"reload\"\ndata_dir = {}\nrules = {}\n[tls]\ncertificate = {}\n\
-             key = {}\nclient_authorities = {}\nrevoked = {}\n",
-            path(&data),
-            path(&crate::support::shipped_rules()),
-            path(&server.join("cert.pem")),
-            path(&server.join("key.pem")),
-            path(&self.folder.path().join("ca.pem")),
-            path(&self.folder.path().join("revoked.pem")),
-        );
-        let file = self.folder.path().join("engine.toml");
-        fs::write(&file, config).expect("written");
-        EngineProcess::start_configured(&data, &file)
-    }
-}
-
-fn toml_text(path: &Path) -> String {
-    format!("{:?}", path.display().to_string())
-}
 
 fn connect(engine: &EngineProcess, identity: &Path) -> (Option<i32>, String) {
     let request = json!({ "request_id": id(1), "kind": "refund" }).to_string();
@@ -140,7 +25,7 @@ fn connect(engine: &EngineProcess, identity: &Path) -> (Option<i32>, String) {
 fn only_a_certificate_that_names_one_caller_of_this_member_is_let_in() {
     let authority = Authority::new();
     authority.revoke(&[50], 2_100);
-    let engine = authority.engine();
+    let engine = authority.engine("");
     let expired = Wanted { until: 2_021, ..client("expired", &[GATEWAY], 51) };
     let server_only =
         Wanted { purpose: ExtendedKeyUsagePurpose::ServerAuth, ..client("server-only", &[GATEWAY], 52) };
@@ -172,7 +57,7 @@ fn only_a_certificate_that_names_one_caller_of_this_member_is_let_in() {
 fn a_revoked_certificate_is_out_after_a_reload_and_a_list_that_ran_out_lets_nobody_in() {
     let authority = Authority::new();
     authority.revoke(&[50], 2_100);
-    let engine = authority.engine();
+    let engine = authority.engine("");
     let identity = authority.sign(&client("good", &[GATEWAY], 1));
     assert_eq!(connect(&engine, &identity).0, Some(0));
     for (serials, until, expected) in [(&[1][..], 2_100, 2), (&[50], 2_100, 0), (&[50], 2_021, 2)] {
@@ -265,7 +150,7 @@ fn without_a_certificate_or_with_another_protocol_nobody_is_let_in() {
 fn a_client_of_the_member_screens_and_its_desk_is_another_certificate() {
     let authority = Authority::new();
     authority.revoke(&[], 2_100);
-    let engine = authority.engine();
+    let engine = authority.engine("");
     let desk = authority.sign(&client("desk", &["sparr://member/bank-1/desk/d1"], 7));
     let identity = Identity::from_dir(&desk).expect("an identity");
     let config = ClientConfig::new(engine.listen, identity, FailPolicy::by_kind(|_| Fallback::Hold));

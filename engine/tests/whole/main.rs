@@ -3,6 +3,7 @@
 mod aftermath;
 mod arrivals;
 mod audit;
+mod authority;
 mod backtest;
 mod backtest_threads;
 mod c_client;

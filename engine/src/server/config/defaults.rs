@@ -8,6 +8,8 @@ pub const LISTEN: &str = "127.0.0.1:7443";
 /// Longest time of 99 decisions in 100 that the dashboard judges by, µs.
 pub const BUDGET_US: u64 = 1_000;
 
+/// Where its HTTPS door is, for those who open it: there is none unless it is named.
+pub const HTTPS: &str = "127.0.0.1:7444";
 /// Where its admin port is unless told otherwise.
 pub const ADMIN: &str = "127.0.0.1:7480";
 /// Where its data lies unless told otherwise.

@@ -6,7 +6,7 @@ use super::defaults::{
     VELOCITY_SNAPSHOT_SECONDS,
 };
 use super::required::REQUIRED;
-use super::{ADMIN, DATA_DIR, LISTEN, RULES_DIR};
+use super::{ADMIN, DATA_DIR, HTTPS, LISTEN, RULES_DIR};
 use super::{alerts, decision_log, link};
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 
@@ -226,6 +226,14 @@ pub fn commented_defaults() -> String {
          Needed where there are other engines: see [exchange].\n\
          [stale_after_ms]\n\
          transfer = 60000",
+    );
+    comment(
+        &mut text,
+        &format!(
+            "Address of the HTTPS door, over TCP, for gateways and desks that cannot speak QUIC: mutual TLS with the certificates\n\
+             of [tls]. Without this key there is none. It stands among the first keys.\n\
+             https = {HTTPS:?}"
+        ),
     );
     comment(
         &mut text,

@@ -12,13 +12,13 @@ mod required;
 mod show;
 mod types;
 
-pub use defaults::{ADMIN, BUDGET_US, DATA_DIR, LISTEN, RULES_DIR};
+pub use defaults::{ADMIN, BUDGET_US, DATA_DIR, HTTPS, LISTEN, RULES_DIR};
 pub use exchange::ConfiguredMember;
 pub(crate) use exchange::member_key;
 pub use keys::commented_defaults;
 pub use link::{LinkConfig, LinkTls};
 pub use show::{Origin, Shown, show};
-pub use types::{Activation, ClockKind, EngineConfig, RulesFrom, TlsFiles};
+pub use types::{Activation, ClockKind, EngineConfig, Overrides, RulesFrom, TlsFiles};
 
 use crate::decision::VerifyUnavailable;
 use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
@@ -43,6 +43,7 @@ struct Written {
     member: Option<String>,
     engine: Option<u16>,
     listen: Option<String>,
+    https: Option<String>,
     admin: Option<String>,
     data_dir: Option<PathBuf>,
     rules: Option<PathBuf>,
@@ -90,29 +91,6 @@ struct WrittenTls {
     revoked: Option<PathBuf>,
 }
 
-/// What the command line says.
-#[derive(Clone, Debug, Default)]
-pub struct Overrides {
-    /// A development engine: certificates and keys made on the spot, nothing required, no cooling-off.
-    pub dev: bool,
-    /// Folder of data.
-    pub data_dir: Option<PathBuf>,
-    /// Data plane.
-    pub listen: Option<String>,
-    /// Admin port.
-    pub admin: Option<String>,
-    /// Folder of rules.
-    pub rules: Option<PathBuf>,
-    /// The member.
-    pub member: Option<String>,
-    /// `reload`, `watch` or `approve`.
-    pub activation: Option<String>,
-    /// `wall` or `event`.
-    pub clock: Option<String>,
-    /// Threads on the data plane.
-    pub workers: Option<usize>,
-}
-
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -151,6 +129,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
         }),
     };
     let listen = address("listen", overrides.listen.or(written.listen), LISTEN);
+    let https = overrides.https.or(written.https).map(|text| address("https", Some(text), HTTPS)).transpose();
     let admin = address("admin", overrides.admin.or(written.admin), ADMIN);
     let clock = match overrides.clock.or(written.clock).as_deref() {
         None | Some("wall") => Ok(ClockKind::Wall),
@@ -211,6 +190,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let sharing = sharing.map_err(|all| all.into_iter().for_each(&mut take));
     let member = member.map_err(&mut take);
     let listen = listen.map_err(&mut take);
+    let https = https.map_err(&mut take);
     let admin = admin.map_err(&mut take);
     let clock = clock.map_err(&mut take);
     let activation = activation.map_err(&mut take);
@@ -221,10 +201,10 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
     let exchange = (kind, members, sharing, link, (decision_log, alerts));
     let said = (clock, activation, verify_unavailable, reserve_mib.map_err(&mut take));
     let asked = (required, stale_after);
-    match (member, listen, admin, said, asked, tls, exchange) {
+    match (member, (listen, https), admin, said, asked, tls, exchange) {
         (
             Ok(member),
-            Ok(listen),
+            (Ok(listen), Ok(https)),
             Ok(admin),
             (Ok(clock), Ok(activation), Ok(verify_unavailable), Ok(reserve_mib)),
             (Ok(required), Ok(stale_after)),
@@ -237,6 +217,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 member,
                 engine: written.engine.unwrap_or(ENGINE),
                 listen,
+                https,
                 admin,
                 data_dir: overrides.data_dir.or(written.data_dir).unwrap_or_else(|| DATA_DIR.into()),
                 rules,

@@ -101,6 +101,7 @@ fn said(overrides: &Overrides) -> Said {
     let all = [
         ("data_dir", path(&overrides.data_dir), "--data-dir", Some("SPARR_DATA_DIR")),
         ("listen", overrides.listen.clone(), "--listen", Some("SPARR_LISTEN")),
+        ("https", overrides.https.clone(), "--https", Some("SPARR_HTTPS")),
         ("admin", overrides.admin.clone(), "--admin", Some("SPARR_ADMIN")),
         ("rules", path(&overrides.rules), "--rules", Some("SPARR_RULES")),
         ("member", overrides.member.clone(), "--member", Some("SPARR_MEMBER")),
@@ -138,6 +139,7 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
         member,
         engine,
         listen,
+        https,
         admin,
         data_dir,
         rules,
@@ -175,6 +177,9 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
     put("kind", text_of(kind.name()));
     put("engine", number(u64::from(*engine)));
     put("listen", text_of(&listen.to_string()));
+    if let Some(https) = https {
+        put("https", text_of(&https.to_string()));
+    }
     put("admin", text_of(&admin.to_string()));
     put("data_dir", path(data_dir));
     put(

@@ -67,6 +67,8 @@ pub struct EngineConfig {
     pub engine: u16,
     /// Data plane.
     pub listen: SocketAddr,
+    /// HTTPS door; there is none unless it is named.
+    pub https: Option<SocketAddr>,
     /// Admin port.
     pub admin: SocketAddr,
     /// Folder of journal, keys and development certificates.
@@ -121,4 +123,29 @@ pub struct EngineConfig {
     pub canary: Option<Personal>,
     /// How the other engines are reached. Without it the engine's own journal is the whole exchange.
     pub exchange: Option<LinkConfig>,
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// A development engine: certificates and keys made on the spot, nothing required, no cooling-off.
+    pub dev: bool,
+    /// Folder of data.
+    pub data_dir: Option<PathBuf>,
+    /// Data plane.
+    pub listen: Option<String>,
+    /// HTTPS door.
+    pub https: Option<String>,
+    /// Admin port.
+    pub admin: Option<String>,
+    /// Folder of rules.
+    pub rules: Option<PathBuf>,
+    /// The member.
+    pub member: Option<String>,
+    /// `reload`, `watch` or `approve`.
+    pub activation: Option<String>,
+    /// `wall` or `event`.
+    pub clock: Option<String>,
+    /// Threads on the data plane.
+    pub workers: Option<usize>,
 }
