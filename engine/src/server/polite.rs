@@ -7,6 +7,16 @@ use rustix::process::{Pid, setpriority_process};
 /// rule set would never be there.)
 const LOWEST: i32 = 19;
 
+/// A priority below the usual one: beside a thread of the usual one it gets a quarter of a core. For what somebody waits
+/// for, and must be answered where others keep the cores busy.
+const LOWER: i32 = 5;
+
+/// Gives the calling thread a lower priority, for good. Where the system refuses, it stays as it is.
+pub(super) fn stand_back() {
+    // On Linux a priority belongs to a thread; no id stands for the calling one.
+    let _ = setpriority_process(None::<Pid>, LOWER);
+}
+
 /// Gives the calling thread the lowest priority, for good: a thread that has lowered it may not raise it again. Where the
 /// system refuses, it stays as it is.
 pub(super) fn give_way() {

@@ -1,7 +1,7 @@
 //! The HTTPS door: the same questions as over QUIC, written in JSON, for gateways and desks that cannot speak QUIC.
 //!
-//! It has a thread and a runtime of its own, at the lowest priority: where a core has both to do, the data plane goes
-//! first, whatever arrives here. What is asked becomes frames on a tray and is answered at the same desk
+//! It has a thread and a runtime of its own, at a lower priority: where a core has both to do, the data plane gets three
+//! quarters of it, whatever arrives here. What is asked becomes frames on a tray and is answered at the same desk
 //! (`server/desk.rs`), so that a door has no answers of its own.
 
 mod ask;
@@ -76,7 +76,7 @@ pub(super) fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     listener.set_nonblocking(true)?;
     std::thread::Builder::new().name("https".to_owned()).spawn(move || {
-        polite::give_way();
+        polite::stand_back();
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "the HTTPS door has no runtime"),

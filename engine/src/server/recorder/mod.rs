@@ -20,7 +20,7 @@ use crate::recent::{Recaller, Recorded, Touch};
 use crate::request::{KeyName, ValueKind};
 use crate::state::State;
 use crate::velocity::spec::Mark;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
 use file::{AftermathFile, Line};
 use sparr_protocol::aftermath::{Final, FinalResult, Label};
 use sparr_protocol::exchange::{Refusal, Said};
@@ -36,12 +36,14 @@ const WAITING_MAX: usize = 1_024;
 /// What may wait at most: each batch with a logged answer has a place in the decision log, and there are so many.
 const QUEUE_MAX: usize = LOGGED_MAX + 2 * WAITING_MAX;
 /// Batches whose memory is kept.
-const SPARE_MAX: usize = 64;
+const SPARE_MAX: usize = 256;
 /// Results and labels that are made durable at once.
 const TOLD_AT_ONCE_MAX: usize = 1_024;
 /// How often records are looked at that came in. A request that was on its way while its flag came is found in the second
 /// look.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long batches gather while there are any: answers wait for none of it, results and labels so long.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// What the recorder is handed.
 enum Handed {
@@ -174,12 +176,20 @@ struct Pending {
 
 impl Recorder {
     fn run(&mut self, waiting: &Receiver<Handed>) {
-        let mut looked = clock::instant();
+        let (mut looked, mut is_busy) = (clock::instant(), false);
         loop {
-            match waiting.recv_timeout(LOOK_EVERY) {
+            // While there is much, nobody is woken for each batch: a wake-up costs a worker more than a screening.
+            let first = if is_busy {
+                std::thread::sleep(GATHER);
+                waiting.try_recv().map_err(|error| error == TryRecvError::Disconnected)
+            } else {
+                waiting.recv_timeout(LOOK_EVERY).map_err(|error| error == RecvTimeoutError::Disconnected)
+            };
+            is_busy = first.is_ok();
+            match first {
                 Ok(first) => self.take(first, waiting),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(false) => {}
+                Err(true) => return,
             }
             if let Some(feed) = &mut self.feed {
                 feed.tick();
