@@ -31,13 +31,14 @@ pub(super) fn listed(answers: &[ExchangeAnswer], expiring: Option<u32>, json: bo
     } else if flags.is_empty() {
         println!("No flag.");
     } else {
-        for entry in flags {
-            println!("{}", entry_line(entry));
-            enforced_of(entry, &enforced)
-                .for_each(|enforcement| println!("  {}", enforcement_line(enforcement)));
-        }
+        flags.into_iter().for_each(|entry| print_entry(entry, &enforced));
     }
     Ended::Fine
+}
+
+fn print_entry(entry: &FlagEntry, enforced: &[(&FlagEntry, &Enforcement)]) {
+    println!("{}", entry_line(entry));
+    enforced_of(entry, enforced).for_each(|enforcement| println!("  {}", enforcement_line(enforcement)));
 }
 
 fn enforcement_line(enforcement: &Enforcement) -> String {
@@ -67,7 +68,7 @@ pub(super) fn reported(answers: &[ExchangeAnswer], json: bool) -> Ended {
     if let Said::Refused(refusal) = &last.said {
         return refused(*refusal, last, json);
     }
-    let flags = entries(answers);
+    let (flags, enforced) = (entries(answers), enforcements(answers));
     let (mut lines, mut looks) = (Vec::new(), Vec::new());
     for answer in answers {
         match &answer.said {
@@ -83,7 +84,7 @@ pub(super) fn reported(answers: &[ExchangeAnswer], json: bool) -> Ended {
     if flags.is_empty() {
         println!("No flag.");
     }
-    flags.iter().for_each(|entry| println!("{}", entry_line(entry)));
+    flags.iter().for_each(|entry| print_entry(entry, &enforced));
     lines.iter().for_each(|line| println!("  {line}"));
     for look in looks {
         let effect = effect(look);
@@ -130,6 +131,9 @@ fn entry_line(entry: &FlagEntry) -> String {
     }
     if entry.is_linked {
         more.push_str(", under another number of the person");
+    }
+    if entry.override_waits {
+        more.push_str(", a second person of the central organisation has to say that it is lifted");
     }
     format!(
         "{:?}  {}  {}: {}; raised {} by {} ({}), until {}{more}",

@@ -50,7 +50,7 @@ pub(crate) fn flags_json(
 
 /// What a desk may tell the person.
 pub(crate) fn report_json(answers: &[ExchangeAnswer], last: &ExchangeAnswer) -> Value {
-    let flags = flag_entries(answers);
+    let (flags, enforced) = (flag_entries(answers), enforcements(answers));
     let (mut lines, mut looks) = (Vec::new(), Vec::new());
     for answer in answers {
         match &answer.said {
@@ -61,7 +61,7 @@ pub(crate) fn report_json(answers: &[ExchangeAnswer], last: &ExchangeAnswer) -> 
     }
     json!({
         "flagged": flags.iter().any(|entry| acts(entry)),
-        "flags": flags.iter().map(|entry| flag_json(entry)).collect::<Vec<_>>(),
+        "flags": flags.iter().map(|entry| entry_and_enforcement(entry, &enforced)).collect::<Vec<_>>(),
         "enforcement": lines,
         "looks": looks,
         "position": position(last),
@@ -146,6 +146,7 @@ fn flag_json(entry: &FlagEntry) -> Value {
         "passes": entry.passes,
         "lift_requests": entry.lift_requests,
         "linked": entry.is_linked,
+        "override_waits": entry.override_waits,
     })
 }
 

@@ -20,6 +20,12 @@ pub struct RaiseRef {
 
 pack_fields!(RaiseRef { subject, registrar, raise });
 
+/// The raise that a flag stands by.
+fn raise_of(subject: Pseudonym, flag: &Flag) -> Option<RaiseRef> {
+    let raise = flag.raised?.version.place();
+    Some(RaiseRef { subject, registrar: flag.registrar, raise })
+}
+
 /// What the central organisation's two persons override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Overridden {
@@ -77,9 +83,14 @@ impl Votes {
 
     /// Members that have asked for this flag, as it stands, to be lifted.
     pub fn requests(&self, subject: Pseudonym, flag: &Flag) -> usize {
-        let Some(raise) = flag.raised else { return 0 };
-        let about = RaiseRef { subject, registrar: flag.registrar, raise: raise.version.place() };
-        self.requests.get(&about).map_or(0, |members| members.len())
+        let members = raise_of(subject, flag).and_then(|about| self.requests.get(&about));
+        members.map_or(0, |members| members.len())
+    }
+
+    /// Whether one person has overridden this flag, as it stands, and a second one has to.
+    pub fn waits(&self, subject: Pseudonym, flag: &Flag) -> bool {
+        let about = raise_of(subject, flag).map(Overridden::Raise);
+        about.is_some_and(|about| self.has_any(&about) && !self.is_decided(&about))
     }
 
     /// Whether this person has said so before.

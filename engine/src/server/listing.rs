@@ -71,6 +71,7 @@ fn entry(
         passes: count(flags.passes.open(subject, flag, now)),
         lift_requests: count(flags.votes.requests(subject, flag)),
         is_linked,
+        override_waits: flags.votes.waits(subject, flag),
     })
 }
 

@@ -134,6 +134,11 @@ impl Browser {
         self.post("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": keys}]}));
     }
 
+    /// A text, typed key by key.
+    pub(crate) fn keys(&self, text: &str) {
+        text.chars().for_each(|key| self.press(&key.to_string()));
+    }
+
     /// Drags over an element from one part of its width to another.
     pub(crate) fn drag(&self, selector: &str, from: f64, to: f64) {
         let place = self.script(&format!(

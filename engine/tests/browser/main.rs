@@ -8,6 +8,14 @@
 mod broker;
 mod browser;
 mod dashboard;
+mod desk;
+#[path = "../https/client.rs"]
+#[allow(dead_code, reason = "shared with the tests of the HTTPS door")]
+mod door;
+#[path = "../nats/engines.rs"]
+#[allow(dead_code, reason = "shared with the tests of an exchange")]
+mod engines;
+mod lent;
 #[path = "../nats/relay.rs"]
 #[allow(dead_code, reason = "shared with the tests of an exchange")]
 mod relay;

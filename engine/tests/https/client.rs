@@ -76,6 +76,12 @@ impl Caller {
             .with_root_certificates(roots)
     }
 
+    /// Where they go, and with what.
+    #[allow(dead_code, reason = "for the tests of the desk page")]
+    pub(crate) fn way(&self) -> (SocketAddr, ClientConfig) {
+        (self.address, self.tls.clone())
+    }
+
     fn name() -> ServerName<'static> {
         ServerName::try_from("127.0.0.1").expect("a name")
     }

@@ -124,6 +124,20 @@ impl Node {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
         assert!(sent.expect("kill runs").success());
+        // The signal is sent, not yet heard: on a busy machine a broker went on for ten broadcasts.
+        while name == "STOP" && !self.stands_still() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether each of its threads is stopped.
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).expect("what the thread does");
+            // The state comes after the name, which stands in parentheses and may hold any sign.
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// Takes its store away. It must not run.

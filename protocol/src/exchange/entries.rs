@@ -30,6 +30,8 @@ pub struct FlagEntry {
     pub lift_requests: u8,
     /// Whether it was raised under another number of the same person.
     pub is_linked: bool,
+    /// Whether one person of the central organisation has asked for it to be lifted, and a second one has to.
+    pub override_waits: bool,
 }
 
 /// One indicator as a caller may see it.
@@ -74,7 +76,7 @@ codec::wire_struct! {
         standing: u8,
         passes: u8,
         lift_requests: u8,
-        is_linked: u8,
+        marks: u8,
     }
 }
 
@@ -111,6 +113,10 @@ codec::wire_struct! {
 
 const NOT_LIFTED: i64 = i64::MIN;
 
+/// Bits of a flag's `marks`.
+const LINKED: u8 = 1;
+const OVERRIDE_WAITS: u8 = 2;
+
 impl FlagWire {
     pub(super) fn of(entry: &FlagEntry) -> Self {
         Self {
@@ -122,7 +128,7 @@ impl FlagWire {
             standing: entry.standing.wire(),
             passes: entry.passes,
             lift_requests: entry.lift_requests,
-            is_linked: entry.is_linked.into(),
+            marks: u8::from(entry.is_linked) * LINKED + u8::from(entry.override_waits) * OVERRIDE_WAITS,
         }
     }
 }
@@ -197,7 +203,8 @@ impl ArchivedFlagWire {
             lifted_from: lifted_from.map(Timestamp::from_ms),
             passes: self.passes,
             lift_requests: self.lift_requests,
-            is_linked: self.is_linked != 0,
+            is_linked: self.marks & LINKED != 0,
+            override_waits: self.marks & OVERRIDE_WAITS != 0,
         })
     }
 }

@@ -220,6 +220,7 @@ fn every_answer_round_trips() {
         passes: 2,
         lift_requests: 1,
         is_linked: true,
+        override_waits: true,
     };
     let member = MemberEntry {
         member: entry.registrar,
@@ -307,7 +308,7 @@ fn every_answer_round_trips() {
         Said::Durable { peers: 0, effective_from: Timestamp::from_ms(7), second_person: true },
         Said::Refused(Refusal::NotRegistrar),
         Said::Flag(entry.clone()),
-        Said::Flag(FlagEntry { lifted_from: None, ..entry }),
+        Said::Flag(FlagEntry { lifted_from: None, override_waits: false, ..entry }),
         Said::End,
         Said::Reason("velocity_card".to_owned()),
         Said::Line("Raised on 22 November.".to_owned()),

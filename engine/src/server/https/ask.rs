@@ -8,7 +8,7 @@ use crate::server::worker::Shared;
 use serde_json::Value;
 use sparr_protocol::exchange::ExchangeAnswer;
 use sparr_protocol::frame::{MessageKind, Next};
-use sparr_protocol::ids::RequestId;
+use sparr_protocol::ids::{Actor, RequestId};
 use sparr_protocol::limits::EXCHANGE_ANSWER_FRAME_BYTES_MAX;
 use sparr_protocol::response::AuthorisationResponse;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(super) struct Call {
     pub jobs: mpsc::UnboundedSender<Job>,
     /// Room for requests: the caller's, and everybody's.
     pub requests: [Arc<Semaphore>; 2],
+    /// Who calls.
+    pub actor: Actor,
     /// The engine.
     pub shared: Arc<Shared>,
     /// Whether anything was asked on this connection.

@@ -44,15 +44,16 @@ pub(super) async fn serve(
     let door = place.door;
     let (jobs, inbox) = mpsc::unbounded_channel();
     let spoken = Arc::new(AtomicBool::new(false));
-    let call = Call {
-        jobs,
-        requests: [place.requests.clone(), door.requests.clone()],
-        shared: door.shared.clone(),
-        spoken: spoken.clone(),
-    };
     let life = if caller.is_ok() { LIFE } else { BODY_WAIT };
     let (desk, routes) = match caller {
         Ok(actor) => {
+            let call = Call {
+                jobs,
+                requests: [place.requests.clone(), door.requests.clone()],
+                actor: actor.clone(),
+                shared: door.shared.clone(),
+                spoken: spoken.clone(),
+            };
             (Some(Desk::new(actor, CallerNo(0), &door.shared)), door.routes.clone().with_state(call))
         }
         Err(code) => {

@@ -6,7 +6,9 @@
 
 mod ask;
 mod connection;
+mod me;
 mod openapi;
+mod page;
 mod problem;
 mod routes;
 mod schemas;

@@ -99,6 +99,14 @@ fn document() -> Value {
                 ] }),
                 "For the role analyst; receipt for the police, override for the central organisation.",
             ),
+            "/v1/me": { "get": {
+                "operationId": "me",
+                "summary": "Who the certificate says that the caller is, and what they may do",
+                "responses": {
+                    "200": { "description": "It.", "content": { "application/json": { "schema": reference("Me") } } },
+                    "403": problem("The certificate names no caller of a member that is known here."),
+                },
+            } },
             "/v1/openapi.json": { "get": {
                 "operationId": "document",
                 "summary": "This document",

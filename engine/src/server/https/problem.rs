@@ -18,6 +18,7 @@ pub(super) const CODES: &[(&str, StatusCode)] = &[
     ("body_incomplete", StatusCode::BAD_REQUEST),
     ("body_late", StatusCode::REQUEST_TIMEOUT),
     ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+    ("cross_site", StatusCode::FORBIDDEN),
     ("deadline_malformed", StatusCode::BAD_REQUEST),
     ("key_differs", StatusCode::BAD_REQUEST),
     ("key_malformed", StatusCode::BAD_REQUEST),

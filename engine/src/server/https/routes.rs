@@ -1,9 +1,10 @@
 //! The paths of the door, and what each takes and gives.
 
 use super::ask::{Answers, Asked, Call, any_id};
-use super::openapi;
+use super::me::me;
 use super::problem::Problem;
 use super::{BODY_BYTES_MAX, BODY_WAIT};
+use super::{openapi, page};
 use crate::contract::{self, aftermath, answers, flags, indicators};
 use crate::server::{clock, listing};
 use axum::Router;
@@ -26,6 +27,8 @@ use std::time::Instant;
 
 /// Microseconds that the caller still has, for every request of a body that says none itself.
 pub(super) const DEADLINE: &str = "sparr-deadline-us";
+/// What a browser says of the page that asks.
+const SITE: &str = "sec-fetch-site";
 /// The idempotency key of what is asked: `request_id` of a screening, or the id of an operation.
 pub(super) const KEY: &str = "idempotency-key";
 
@@ -39,7 +42,9 @@ pub(super) fn routes() -> Router<Call> {
         .route("/v1/indicators", post(indicators))
         .route("/v1/results", post(results))
         .route("/v1/labels", post(labels))
+        .route("/v1/me", get(me))
         .route("/v1/openapi.json", get(document))
+        .merge(page::routes())
         .fallback(|| async {
             Problem::bad("not_found", "nothing is here; /v1/openapi.json says what is where")
         })
@@ -88,6 +93,10 @@ async fn read(call: &Call, request: Request) -> Result<Read, Problem> {
     let at = clock::instant();
     call.spoken.store(true, Ordering::Relaxed);
     let headers = request.headers();
+    // A browser says on whose page a request was made. One with a certificate would lend it to every page that asks.
+    if text_of(headers, SITE).is_some_and(|site| !["same-origin", "none"].contains(&site)) {
+        return Err(Problem::bad("cross_site", "asked from a page that is not this engine's"));
+    }
     let is_json = text_of(headers, header::CONTENT_TYPE.as_str())
         .map(|it| it.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json"));
     if is_json != Some(true) {

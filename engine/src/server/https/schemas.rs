@@ -1,8 +1,9 @@
 //! The schemas of the document: what is asked and what is answered, of the enumerations of the wire.
 
+use crate::rights::Reach;
 use serde_json::{Map, Value, json};
 use sparr_protocol::aftermath::{Final, LabelClass};
-use sparr_protocol::codes::{AuthMethod, FlagReason, Outcome, RequestedBy, Review, SubjectKind, Wish};
+use sparr_protocol::codes::{AuthMethod, FlagReason, Outcome, RequestedBy, Review, Role, SubjectKind, Wish};
 use sparr_protocol::exchange::{LookedBy, PlannedChange, StandingCode};
 use sparr_protocol::field::Field;
 use sparr_protocol::indicator::{Attestation, Grade, IndicatorKind, IndicatorRole, IndicatorStanding};
@@ -34,10 +35,11 @@ pub(super) fn all() -> Map<String, Value> {
         ("Position", position()),
         ("Durable", durable()),
         ("Drafted", drafted()),
+        ("Me", me()),
         ("Plan", object(&[("plan", names!(PlannedChange)), ("position", here())], &[])),
         ("Flag", flag()),
-        ("Flags", flags(&[], Some(enforced()))),
-        ("FlagReport", flags(&[("enforcement", list(text())), ("looks", list(look()))], None)),
+        ("Flags", flags(&[])),
+        ("FlagReport", flags(&[("enforcement", list(text())), ("looks", list(look()))])),
         ("Indicator", indicator()),
         (
             "Indicators",
@@ -254,6 +256,29 @@ pub(super) fn field(name: &str) -> Value {
     }
 }
 
+fn me() -> Value {
+    let right = object(
+        &[("right", text()), ("reach", json!({ "enum": [Reach::Own.name(), Reach::All.name()] }))],
+        &[],
+    );
+    object(
+        &[
+            ("member", text()),
+            ("member_kind", or_null(names!(MemberKind))),
+            ("suspended", truth()),
+            ("role", names!(Role)),
+            ("id", text()),
+            ("engine_of", text()),
+            ("rights", list(right)),
+            ("lift_cooling_off_hours", count()),
+            ("pass_hours_max", count()),
+            ("flag_days_max", count()),
+            ("position", here()),
+        ],
+        &[],
+    )
+}
+
 fn durable() -> Value {
     object(
         &[
@@ -280,13 +305,8 @@ fn drafted() -> Value {
     )
 }
 
-fn flags(more: &[(&str, Value)], enforced: Option<Value>) -> Value {
-    let mut one = json!({ "$ref": "#/components/schemas/Flag" });
-    if let Some(enforced) = enforced {
-        // Beside the flag itself.
-        one = flag();
-        one["properties"]["enforced"] = enforced;
-    }
+fn flags(more: &[(&str, Value)]) -> Value {
+    let one = json!({ "$ref": "#/components/schemas/Flag" });
     let mut needs = vec![("flagged", truth()), ("flags", list(one)), ("position", here())];
     needs.extend(more.iter().cloned());
     object(&needs, &[])
@@ -310,8 +330,9 @@ fn flag() -> Value {
             ("passes", count()),
             ("lift_requests", count()),
             ("linked", truth()),
+            ("override_waits", truth()),
         ],
-        &[],
+        &[("enforced", enforced())],
     )
 }
 

@@ -1,0 +1,221 @@
+// What the page says, in both languages: a key, Swedish, English. A key that is missing is shown as it is.
+
+const ROWS = [
+  ["title", "kundtjänst", "desk"],
+  ["skip", "Till sökfältet", "To the search field"],
+  ["language", "Språk", "Language"],
+  ["cancel", "Avbryt", "Cancel"],
+  ["who", "{id} hos {member}", "{id} at {member}"],
+  ["who.elsewhere", "{id} hos {member}, i {engine}s motor", "{id} at {member}, in the engine of {engine}"],
+  ["no.desk", "Certifikatet hör till rollen {role}. Sidan är till för rollerna desk och centre.", "The certificate is one of the role {role}. This page is for the roles desk and centre."],
+  ["find.number", "Personnummer, samordningsnummer eller organisationsnummer", "Personal, co-ordination or organisation number"],
+  ["find.kind", "Vad det är för nummer", "What number it is"],
+  ["find.country", "Land", "Country"],
+  ["find.do", "Sök", "Find"],
+  ["find.clear", "Nästa person", "Next person"],
+  ["subject.se_person", "Svensk person", "Swedish person"],
+  ["subject.se_organisation", "Svensk organisation", "Swedish organisation"],
+  ["subject.foreign", "Utländskt nummer", "Foreign number"],
+  ["looking", "Söker …", "Looking …"],
+  ["forgotten", "Sidan har glömt personen, eftersom ingen har rört den på en stund.", "The page has forgotten the person, because nobody has touched it for a while."],
+  ["flagged", "⚑ Spärrad", "⚑ Flagged"],
+  ["not.flagged", "○ Inte spärrad", "○ Not flagged"],
+  ["where", "Var spärren gäller", "Where it acts"],
+  ["looked", "Vem som har tittat", "Who has looked"],
+  ["looked.at", "När", "When"],
+  ["looked.member", "Vilket slags medlem", "What kind of member"],
+  ["looked.by", "Hur", "How"],
+  ["looked.outcome", "Vad det blev", "What came of it"],
+  ["looked.screening", "en betalning prövades", "a payment was screened"],
+  ["looked.status", "en kundtjänst frågade", "a desk asked"],
+  ["outcome.approve", "ingen invändning", "no objection"],
+  ["outcome.challenge", "legitimering begärd", "authentication asked for"],
+  ["outcome.decline", "nekad", "declined"],
+  ["review.none", "", ""],
+  ["review.after", "granskas efteråt", "looked at afterwards"],
+  ["review.hold", "hölls för granskning", "held to be looked at"],
+  ["member.payment_provider", "betalningsförmedlare", "payment provider"],
+  ["member.bank", "bank", "bank"],
+  ["member.merchant", "handlare", "merchant"],
+  ["member.telecom", "teleoperatör", "telecom operator"],
+  ["member.authority", "myndighet", "authority"],
+  ["member.police", "polisen", "the police"],
+  ["member.central_organisation", "den centrala organisationen", "the central organisation"],
+  ["flag.verify.any", "Fråga personen före varje betalning", "Ask the person before each payment"],
+  ["flag.verify.credit", "Fråga personen före varje kredit i personens namn (fakturor, nya konton)", "Ask the person before each credit in the person's name (invoices, new accounts)"],
+  ["flag.verify.above", "Fråga personen före varje betalning över {amount}", "Ask the person before each payment above {amount}"],
+  ["flag.deny.any", "Neka varje betalning", "Decline each payment"],
+  ["flag.deny.credit", "Neka varje kredit i personens namn (fakturor, nya konton)", "Decline each credit in the person's name (invoices, new accounts)"],
+  ["flag.deny.above", "Neka varje betalning över {amount}", "Decline each payment above {amount}"],
+  ["flag.stands", "Läge", "Standing"],
+  ["flag.why", "Anledning", "Reason"],
+  ["flag.until", "Gäller till och med", "Until"],
+  ["flag.raised", "Inlagd", "Raised"],
+  ["flag.raised.by", "{time} av {member}, begärd av {who}", "{time} by {member}, requested by {who}"],
+  ["flag.enforced", "Gäller hos", "Enforced at"],
+  ["flag.enforced.count", "{at} av {of} medlemmar", "{at} of {of} members"],
+  ["flag.enforced.alone", "den här motorn; den delar inte med andra", "this engine; it shares with no others"],
+  ["flag.enforced.held", ", känd hos {held} som ännu inte har prövat någon med nummer", ", held at {held} that screened nobody by a number yet"],
+  ["flag.enforced.ms", ", inom {ms} ms", ", within {ms} ms"],
+  ["flag.enforced.slowest", ", långsammast {member}", ", slowest {member}"],
+  ["flag.enforced.missing", "; inte bekräftad av {members}", "; not confirmed by {members}"],
+  ["flag.enforced.more", " med flera", " and others"],
+  ["flag.compromised", "Godtas inte", "Not accepted"],
+  ["flag.passes", "Öppna tillfälliga köp", "Open passes"],
+  ["flag.requests", "Begäran att häva", "Requests to lift it"],
+  ["flag.requests.count", "från {n} andra medlemmar: personen har varit där", "from {n} other members: the person came to them"],
+  ["flag.waits", "Två personer", "Two persons"],
+  ["flag.waits.one", "En person hos den centrala organisationen vill häva den. En andra måste bekräfta.", "One person of the central organisation wants it lifted. A second one has to confirm."],
+  ["flag.linked", "Inlagd på ett annat nummer för samma person", "Raised under another number of the same person"],
+  ["standing.active", "Gäller", "Acts"],
+  ["standing.lifting", "Gäller ännu; hävs {time}", "Still acts; is lifted {time}"],
+  ["standing.lifted", "Hävd {time}", "Lifted {time}"],
+  ["standing.expired", "Har löpt ut", "Has expired"],
+  ["reason.suspected-fraud", "Misstänkt bedrägeri", "Suspected fraud"],
+  ["reason.stolen-identity", "Stulen identitet", "Stolen identity"],
+  ["reason.lost-document", "Förlorad legitimation", "Lost document"],
+  ["reason.scam", "Lurad att betala", "Scam"],
+  ["reason.precaution", "För säkerhets skull", "Precaution"],
+  ["by.self", "personen själv", "the person"],
+  ["by.guardian", "vårdnadshavare", "a guardian"],
+  ["by.trustee", "god man eller förvaltare", "a trustee"],
+  ["by.estate", "dödsboet", "the estate"],
+  ["by.police", "polisen", "the police"],
+  ["auth.bankid", "BankID", "BankID"],
+  ["auth.freja", "Freja", "Freja"],
+  ["auth.three_d_secure", "3-D Secure", "3-D Secure"],
+  ["auth.otp_sms", "engångskod i sms", "one-time code by SMS"],
+  ["auth.otp_app", "engångskod i app", "one-time code in an app"],
+  ["auth.passkey", "passernyckel", "passkey"],
+  ["auth.card_reader", "kortläsare", "card reader"],
+  ["auth.biometric", "fingeravtryck eller ansikte", "fingerprint or face"],
+  ["auth.password", "lösenord", "password"],
+  ["auth.card_pin", "kort och PIN", "card and PIN"],
+  ["auth.in_person", "legitimation på plats", "in person with an identity document"],
+  ["auth.other", "annat", "another"],
+  ["do.raise", "Lägg in spärr", "Raise a flag"],
+  ["do.replace", "Ändra spärren", "Change the flag"],
+  ["do.extend", "Förläng", "Extend"],
+  ["do.pass", "Tillåt ett köp", "Let a purchase through"],
+  ["do.lift", "Häv spärren", "Lift the flag"],
+  ["do.lift_request", "Be {member} att häva den", "Ask {member} to lift it"],
+  ["do.override", "Häv den: en av två personer", "Lift it: one of two persons"],
+  ["do.override.second", "Bekräfta hävningen: andra personen", "Confirm the lift: second person"],
+  ["do.print", "Skriv ut till personen", "Print for the person"],
+  ["do.refresh", "Läs om", "Read again"],
+  ["note.raise", "Spärren gäller hos alla medlemmar och är gratis för personen.", "The flag acts at every member and is free for the person."],
+  ["note.replace", "Den nya spärren ersätter den som {member} har lagt in.", "The new flag replaces the one that {member} raised."],
+  ["note.extend", "En spärr kan bara bli längre. Kortare blir den genom att hävas.", "A flag only becomes longer. It ends earlier by being lifted."],
+  ["note.pass", "En handlare släpps igenom i högst {hours} timmar. Spärren ligger kvar.", "One merchant is let through, for {hours} hours at most. The flag stays."],
+  ["note.lift", "Utan bekräftelse genom en andra kanal upphör spärren först efter {hours} timmars betänketid: den skyddar den som pressas i telefon.", "Without a second channel the flag ends only after a cooling-off of {hours} hours: it protects whoever is pressed on the phone."],
+  ["note.lift.now", "Den här motorn har ingen betänketid: spärren upphör genast.", "This engine has no cooling-off: the flag ends at once."],
+  ["note.lift_request", "Bara {member}, som lade in spärren, kan häva den. De ser begäran genast.", "Only {member}, which raised the flag, can lift it. They see the request at once."],
+  ["note.override", "Spärren hävs när två olika personer hos den centrala organisationen har sagt det.", "The flag is lifted once two different persons of the central organisation have said so."],
+  ["field.wish", "Vad ska hända?", "What is to happen?"],
+  ["wish.verify", "Fråga personen före betalningen", "Ask the person before the payment"],
+  ["wish.deny", "Neka betalningen", "Decline the payment"],
+  ["field.scope", "Vilka betalningar?", "Which payments?"],
+  ["scope.any", "Alla betalningar", "Any payment"],
+  ["scope.credit", "Kredit i personens namn: fakturor och nya konton", "Credit in the person's name: invoices and new accounts"],
+  ["scope.above", "Betalningar över ett belopp", "Payments above an amount"],
+  ["field.amount", "Belopp i hela kronor", "Amount in whole kronor"],
+  ["field.reason", "Anledning", "Reason"],
+  ["field.until", "Till och med", "Until"],
+  ["field.compromised", "I orätta händer (godtas inte som legitimering)", "In somebody else's hands (not accepted as authentication)"],
+  ["field.requested_by", "Begärd av", "Requested by"],
+  ["field.authenticated_by", "Legitimerad med", "Authenticated by"],
+  ["field.merchant", "Handlarens organisationsnummer, eller vårt eget id för handlaren", "The merchant's organisation number, or our own id of it"],
+  ["field.max", "Högst, per betalning, i hela kronor", "At most, each payment, in whole kronor"],
+  ["field.hours", "I hur många timmar", "For how many hours"],
+  ["field.second_channel", "Bekräftad genom en andra kanal (besök, brev, uppringning på känt nummer)", "Confirmed through a second channel (a visit, a letter, a call to a known number)"],
+  ["done", "Sparat. Det gäller nu.", "Saved. It acts now."],
+  ["done.from", "Sparat. Det gäller från {time}.", "Saved. It acts from {time}."],
+  ["done.second", "Sparat. En andra person måste bekräfta, med sitt eget certifikat.", "Saved. A second person has to confirm, with a certificate of their own."],
+  ["done.lift_request", "Sparat. {member} ser begäran.", "Saved. {member} sees the request."],
+  ["lost", "Motorn svarar inte. Om ändringen sparades är inte känt; att skicka den igen är ofarligt.", "The engine does not answer. Whether the change was saved is not known; sending it again is safe."],
+  ["lost.look", "Motorn svarar inte. Försök igen.", "The engine does not answer. Try again."],
+  ["refused", "Avvisat: {why}", "Refused: {why}"],
+  ["refused.identity_malformed", "det är inget giltigt nummer. Kontrollera siffrorna.", "this is no valid number. Check the digits."],
+  ["refused.field_malformed", "en uppgift är inte giltig.", "a field is not valid."],
+  ["refused.no_request", "en uppgift saknas eller är inte giltig.", "a field is missing or not valid."],
+  ["refused.not_flagged", "personen har ingen spärr som gäller.", "the person has no flag that acts."],
+  ["refused.not_registrar", "en annan medlem har lagt in spärren, och bara den kan ändra den.", "another member raised the flag, and it alone changes it."],
+  ["refused.not_permitted", "det får inte den här rollen göra.", "this role may not do that."],
+  ["refused.member_suspended", "medlemmen är avstängd.", "the member is suspended."],
+  ["refused.until_in_past", "slutet har redan varit.", "the end is in the past."],
+  ["refused.until_too_far", "slutet ligger för långt fram.", "the end lies too far ahead."],
+  ["refused.not_longer", "spärren gäller redan så länge.", "the flag already lasts that long."],
+  ["refused.too_many_passes", "det finns redan så många öppna köp som det får.", "as many passes are open as may be."],
+  ["refused.lookup_budget_spent", "medlemmen har slagit upp så många personer som den får i dag.", "the member has looked up as many people as it may today."],
+  ["refused.same_person", "den andra personen måste vara en annan än den första.", "the second person has to be another than the first."],
+  ["refused.journal_failed", "motorn kunde inte spara. Ingenting är ändrat.", "the engine could not save. Nothing was changed."],
+  ["refused.not_ready", "motorn läser ännu in. Försök igen om en stund.", "the engine is still loading. Try again in a moment."],
+  ["refused.overloaded", "motorn har för mycket att göra. Försök igen om en stund.", "the engine has too much to do. Try again in a moment."],
+  ["refused.cross_site", "frågan kom inte från den här sidan.", "the question did not come from this page."],
+  ["refused.no_caller", "certifikatet nämner ingen medlem.", "the certificate names no member."],
+  ["refused.other_member", "certifikatets medlem är inte känd här.", "the certificate's member is not known here."],
+  ["kind.card_payment", "kortbetalning", "card payment"],
+  ["kind.invoice", "faktura", "invoice"],
+  ["kind.transfer", "överföring", "transfer"],
+  ["kind.instant", "direktbetalning", "instant payment"],
+  ["kind.account_opening", "nytt konto", "new account"],
+  ["kind.refund", "återbetalning", "refund"],
+  ["kind.payout", "utbetalning", "payout"],
+  ["kind.reversal", "återföring", "reversal"],
+  ["kind.account_verification", "kontroll av konto", "account verification"],
+  ["kind.token_provisioning", "kort i plånbok", "card in a wallet"],
+  ["kind.payee_added", "ny mottagare", "new payee"],
+  ["kind.credential_change", "ändrad inloggning", "changed credentials"],
+  ["line.held", "Känd hos {0} sedan den lades in.", "Held by {0} since it was raised."],
+  ["line.enforced", "Gäller för {0}: de prövas aldrig utan nummer.", "Enforced for {0}: they are not screened without a number."],
+  ["line.where.sent", "Gäller för {0} bara där betalningsförmedlaren skickar numret. Kort bär inget personnummer.", "Enforced for {0} only where the provider sends the number. Cards carry no personal number."],
+  ["line.money.back", "Gäller inte pengar som kommer tillbaka: återbetalning, återföring.", "Not enforced for money that comes back: refund, reversal."],
+  ["line.looks.desks", "Kundtjänsters frågor är kända sedan {0}.", "Looks by desks are known since {0}."],
+  ["line.looks.payments", "Prövade betalningar är kända sedan {0}.", "Looks at payments are known since {0}."],
+  ["sheet.title", "Din spärr mot bedrägerier", "Your flag against fraud"],
+  ["sheet.at", "{member}, {time}", "{member}, {time}"],
+  ["sheet.none", "Du har ingen spärr.", "You have no flag."],
+  ["sheet.free", "Spärren är gratis och gäller hos alla anslutna betalningsförmedlare och banker.", "The flag is free and acts at every payment provider and bank that takes part."],
+  ["sheet.lift", "Så hävs den", "How it is lifted"],
+  ["sheet.lift.how", "Vänd dig till {member}, som lade in den, och legitimera dig. Hävs den bara per telefon upphör den först efter en betänketid. Ingen annan kan be dig att häva den: om någon ringer och vill det, lägg på.", "Turn to {member}, which raised it, and authenticate yourself. Lifted by phone alone, it ends only after a cooling-off. Nobody else may ask you to lift it: if somebody calls and wants you to, hang up."],
+  ["sheet.reference", "Referens: {reference} (ditt nummer står inte på det här papperet)", "Reference: {reference} (your number is not on this paper)"],
+];
+
+const LANGUAGES = ["sv", "en"];
+const KEPT = "sparr-language";
+const table = new Map(ROWS.map(([key, ...texts]) => [key, texts]));
+let language = LANGUAGES.includes(localStorage.getItem(KEPT)) ? localStorage.getItem(KEPT) : navigator.language.startsWith("sv") ? "sv" : "en";
+
+export const current = () => language;
+export const keys = () => [...table.keys()];
+export const has = key => table.has(key);
+
+/// The text of a key, with values in the place of their names.
+export function t(key, values = {}) {
+  const text = table.get(key)?.[LANGUAGES.indexOf(language)] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/// Says everything in the page that has a key of its own.
+export function choose(wanted) {
+  language = wanted;
+  localStorage.setItem(KEPT, wanted);
+  speak();
+}
+
+export function speak() {
+  document.documentElement.lang = language;
+  document.title = `sparr ${t("title")}`;
+  for (const element of document.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
+}
+
+const zone = { timeZone: "Europe/Stockholm" };
+export const time = text => new Intl.DateTimeFormat(language === "sv" ? "sv-SE" : "en-GB", { dateStyle: "medium", timeStyle: "short", ...zone }).format(new Date(text));
+export const list = names => new Intl.ListFormat(language, { type: "conjunction" }).format(names);
+
+/// An amount such as 30000SEK.
+export function amount(text) {
+  const [, major, currency] = /^([\d.]+)([A-Z]{3})$/.exec(text) ?? [];
+  if (!currency) return text;
+  return new Intl.NumberFormat(language === "sv" ? "sv-SE" : "en-GB", { style: "currency", currency, minimumFractionDigits: 0 }).format(Number(major));
+}
