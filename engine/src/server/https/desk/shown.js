@@ -79,11 +79,16 @@ export function line(text) {
   return text;
 }
 
+/// Who has looked; what would be the same line is one, with how often.
 export function looks(all) {
-  return all.map(look => {
+  const lines = new Map();
+  for (const look of all) {
     const came = [look.outcome && t(`outcome.${look.outcome}`), look.review && t(`review.${look.review}`)].filter(Boolean);
-    return el("tr", {}, ...[time(look.at), t(`member.${look.member_kind}`), t(`looked.${look.by}`), came.join(", ")].map(textContent => el("td", { textContent })));
-  });
+    const cells = [time(look.at), t(`member.${look.member_kind}`), t(`looked.${look.by}`), came.join(", ")];
+    const key = cells.join("|");
+    lines.set(key, { cells, times: (lines.get(key)?.times ?? 0) + 1 });
+  }
+  return [...lines.values()].map(({ cells: [when, ...cells], times }) => el("tr", {}, ...[times > 1 ? `${when} × ${times}` : when, ...cells].map(textContent => el("td", { textContent }))));
 }
 
 /// What the person gets on paper. It does not bear the number: paper is left lying about.

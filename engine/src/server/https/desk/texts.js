@@ -63,7 +63,7 @@ const ROWS = [
   ["flag.compromised", "Godtas inte", "Not accepted"],
   ["flag.passes", "Öppna tillfälliga köp", "Open passes"],
   ["flag.requests", "Begäran att häva", "Requests to lift it"],
-  ["flag.requests.count", "från {n} andra medlemmar: personen har varit där", "from {n} other members: the person came to them"],
+  ["flag.requests.count", "{n}, från andra medlemmar som personen har vänt sig till", "{n}, from other members that the person came to"],
   ["flag.waits", "Två personer", "Two persons"],
   ["flag.waits.one", "En person hos den centrala organisationen vill häva den. En andra måste bekräfta.", "One person of the central organisation wants it lifted. A second one has to confirm."],
   ["flag.linked", "Inlagd på ett annat nummer för samma person", "Raised under another number of the same person"],
