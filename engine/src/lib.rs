@@ -90,6 +90,7 @@ pub mod replication;
 pub mod request;
 pub mod rights;
 pub mod rules;
+pub mod sandbox;
 pub mod screen;
 #[cfg(feature = "server")]
 pub mod server;

@@ -155,7 +155,7 @@ const fn lines(right: Right) -> &'static [Line] {
             OperationKind::DecisionList => {
                 &[(SCREENERS, Role::Risk, Reach::Own), (SCREENERS, Role::Operator, Reach::Own)]
             }
-            OperationKind::ReasonName => &[
+            OperationKind::ReasonName | OperationKind::IdentityCheck => &[
                 (EVERYBODY, Role::Gateway, Reach::All),
                 (EVERYBODY, Role::Desk, Reach::All),
                 (EVERYBODY, Role::Analyst, Reach::All),
@@ -282,8 +282,11 @@ mod tests {
                         assert_eq!(reach, if may { Reach::Own } else { Reach::Nobody }, "{where_}");
                     } else if kind == MemberKind::Merchant && !matches!(role, Role::Gateway | Role::Operator)
                     {
-                        let name = right == Right::Exchange(OperationKind::ReasonName);
-                        assert_eq!(reach != Reach::Nobody, name, "a merchant reads no lists: {where_}");
+                        let harmless = matches!(
+                            right,
+                            Right::Exchange(OperationKind::ReasonName | OperationKind::IdentityCheck)
+                        );
+                        assert_eq!(reach != Reach::Nobody, harmless, "a merchant reads no lists: {where_}");
                     }
                     assert_eq!(permits(kind, role, right, false), reach == Reach::All, "{where_}");
                     assert_eq!(permits(kind, role, right, true), reach != Reach::Nobody, "{where_}");

@@ -50,6 +50,7 @@ pub mod field;
 pub mod flag;
 pub mod frame;
 pub mod identity;
+pub mod identity_check;
 pub mod ids;
 pub mod indicator;
 #[cfg(feature = "json")]

@@ -205,6 +205,8 @@ degraded! {
     BRAKED = 6 "braked",
     /// The decision is not in the decision log.
     UNLOGGED = 7 "unlogged",
+    /// The answer is the one that the request asked a sandbox engine for. It decides nothing.
+    SANDBOX = 8 "sandbox",
 }
 
 impl Degraded {

@@ -52,6 +52,10 @@ pub(crate) struct ServeArgs {
     /// Threads on the data plane [default: one per core]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Give a payment the answer that its merchant_id asks for: sandbox-decline, sandbox-review-hold,
+    /// sandbox-not-screened-overloaded and so on. A development engine alone
+    #[arg(long, requires = "dev")]
+    sandbox: bool,
 }
 
 impl ServeArgs {
@@ -73,6 +77,7 @@ impl ServeArgs {
             member: self.member.clone(),
             clock: self.clock.clone(),
             workers: self.workers,
+            sandbox: self.sandbox,
         }
     }
 }
@@ -93,6 +98,9 @@ pub(crate) fn run(args: &ServeArgs) -> Outcome {
     let watchdog = supervisor::ready(engine.listen, workers)?;
     if args.dev {
         tracing::warn!("development engine: its certificates and keys are for trying things out");
+    }
+    if args.sandbox {
+        tracing::warn!("sandbox: a payment gets the answer that its merchant_id asks for");
     }
     for signal in &mut signals {
         match signal {

@@ -6,6 +6,7 @@
 pub(crate) mod aftermath;
 pub(crate) mod answers;
 pub(crate) mod flags;
+pub(crate) mod identities;
 pub(crate) mod indicators;
 
 use jiff::ToSpan as _;

@@ -12,6 +12,7 @@ use crate::ids::CallerNo;
 use crate::metrics::{WorkerStats, lock};
 use crate::recent::{Fresh, Reads};
 use crate::rights::{Right, permits};
+use crate::sandbox;
 use crate::screen::{Asked, Scratch, Stage, StageObserver, Stopwatch, Unobserved, screen};
 use crate::state::{ActiveRules, Moment};
 use quinn::VarInt;
@@ -21,7 +22,8 @@ use sparr_protocol::exchange::{ExchangeAnswer, ExchangeError, RecallOperation, R
 use sparr_protocol::frame::{CloseCode, Frame, FrameError, MessageKind, Next};
 use sparr_protocol::ids::{Actor, RequestId};
 use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
-use sparr_protocol::response::{AuthorisationResponse, Degraded, NotScreened, Why};
+use sparr_protocol::response::{AuthorisationResponse, Decided, Degraded, NotScreened, Why};
+use sparr_protocol::view::RequestView;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -170,6 +172,12 @@ impl<'a> Desk<'a> {
     }
 
     fn screen(&mut self, message: &[u8], tray: &mut Tray, batch: &Batch<'_>, stats: &mut WorkerStats) {
+        if self.shared.sandbox
+            && let Ok(view) = RequestView::parse(message)
+            && let Some(answer) = view.merchant_id().and_then(sandbox::forced)
+        {
+            return self.unscreened(view.request_id(), answer, Degraded::SANDBOX, tray, batch, stats);
+        }
         let since_read = SinceRead(tray.read_at);
         let asked = Asked { caller: self.caller, moment: batch.moment, since_read: &since_read };
         let (state, scratch) = (&*self.shared.state, &mut self.scratch);
@@ -315,11 +323,25 @@ impl<'a> Desk<'a> {
         batch: &Batch<'_>,
         stats: &mut WorkerStats,
     ) {
+        let why = Err(NotScreened::from(why));
+        self.unscreened(id, why, Degraded::default(), tray, batch, stats);
+    }
+
+    /// Answers a request that was not looked at.
+    fn unscreened(
+        &mut self,
+        id: RequestId,
+        answer: Result<Decided, NotScreened>,
+        so: Degraded,
+        tray: &mut Tray,
+        batch: &Batch<'_>,
+        stats: &mut WorkerStats,
+    ) {
         let state = &self.shared.state;
         let staleness_ms = state.staleness_ms(clock::moment());
         let mut response = AuthorisationResponse {
             request_id: id,
-            answer: Err(NotScreened::from(why)),
+            answer,
             rule_set_digest: batch.rules.map(|active| active.set.digest()).unwrap_or_default(),
             position: state.position(),
             staleness_ms,
@@ -328,6 +350,7 @@ impl<'a> Desk<'a> {
             checked: Default::default(),
             engine_us: clock::micros_since(tray.read_at),
         };
+        response.degraded.insert(so);
         self.scratch.forget();
         self.note(&[], batch, &mut response);
         self.send(&response, tray, stats);

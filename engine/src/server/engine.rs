@@ -228,6 +228,7 @@ impl Engine {
             looking: looking.clone(),
             frames: AtomicU64::new(0),
             waiting: Arc::new(AtomicU64::new(0)),
+            sandbox: config.sandbox,
         });
         let (phase, phase_seen) = watch::channel(Phase::Serving);
         let (server_config, config_seen) = watch::channel(server_config_now);

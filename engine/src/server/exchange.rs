@@ -228,6 +228,7 @@ fn carry_out(
             Done::Said(velocity::show(&keys, state, now)?)
         }
         Operation::DecisionList(query) => Done::Decisions(query),
+        Operation::IdentityCheck { answers } => Done::Said(listing::identities(&answers, moment.today)),
         Operation::ReasonName { code } => {
             Done::Said(vec![Said::Reason(listing::reason_name(code, state).ok_or(Refusal::UnknownReason)?)])
         }

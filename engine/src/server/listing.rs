@@ -11,11 +11,13 @@ use sparr_protocol::exchange::{
 };
 use sparr_protocol::field::Field;
 use sparr_protocol::flag::{Scope, Terms};
+use sparr_protocol::identity_check;
 use sparr_protocol::ids::{Actor, MemberName, Pseudonym};
 use sparr_protocol::indicator::IndicatorId;
 use sparr_protocol::member::MemberKind;
+use sparr_protocol::personal::Personal;
 use sparr_protocol::response::ReasonCode;
-use sparr_protocol::time::Timestamp;
+use sparr_protocol::time::{Date, Timestamp};
 
 /// Every registrar's flag on a person, under whichever number.
 pub(super) fn flags_of(subject: LivePseudonyms, state: &State, now: Timestamp) -> Vec<Said> {
@@ -119,6 +121,15 @@ pub(super) fn note_look(
         state.stores.flags.looks.note(subject.current.1, look);
     }
     is_flagged
+}
+
+/// The numbers that a client is to send, or what is wrong with those that it sends.
+pub(super) fn identities(answers: &[Personal], today: Date) -> Vec<Said> {
+    let lines = match answers.is_empty() {
+        true => vec![identity_check::CHALLENGES.join(" ")],
+        false => identity_check::wrong(answers.iter().map(|answer| answer.expose()), today),
+    };
+    lines.into_iter().map(Said::Line).chain([Said::End]).collect()
 }
 
 /// What a desk may tell the person: the flags, where and for what they are enforced, and who looked.

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub frames: AtomicU64,
     /// Operations that wait for the journal.
     pub waiting: Arc<AtomicU64>,
+    /// Whether payments may ask for their answer.
+    pub sandbox: bool,
 }
 
 /// What the engine as a whole is doing.

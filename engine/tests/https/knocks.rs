@@ -30,7 +30,8 @@ fn a_wrong_request_has_a_code_of_its_own() {
         ("GET", "/v1/screen", JSON, "", 405, "method_not_allowed"),
         ("DELETE", "/v1/flags", JSON, "", 405, "method_not_allowed"),
         ("POST", "/v1/191212121212", JSON, &good, 404, "not_found"),
-        ("GET", "/", JSON, "", 404, "not_found"),
+        ("GET", "/v2/screen", JSON, "", 404, "not_found"),
+        ("GET", "/desk/texts", JSON, "", 404, "not_found"),
         ("POST", "/v1/flags", JSON, "[{\"operation\": \"list\"}]", 400, "no_request"),
     ];
     for (method, path, media, body, status, code) in table {

@@ -128,11 +128,11 @@ fn by_command(engine: &EngineProcess, requests: &[Value]) -> Vec<Value> {
     answers
 }
 
-#[test]
-fn the_same_request_has_the_same_answer_at_every_door() {
-    let (table, document) = (table(), document());
-    type Door = (&'static str, fn(&EngineProcess, &[Value]) -> Vec<Value>);
-    let doors: [Door; 4] = [
+type Door = (&'static str, fn(&EngineProcess, &[Value]) -> Vec<Value>);
+
+/// Every door beside the client's.
+fn doors() -> [Door; 4] {
+    [
         ("sparr screen", by_command),
         ("HTTP/1.1", |engine, requests| {
             let gateway = Caller::of(engine, "gateway");
@@ -140,7 +140,7 @@ fn the_same_request_has_the_same_answer_at_every_door() {
         }),
         ("HTTP/1.1, a batch", |engine, requests| {
             let answer = Caller::of(engine, "gateway").post(PATH, &requests.into());
-            in_document(&crate::client::document(), PATH, &answer);
+            in_document(&document(), PATH, &answer);
             answer.body.as_array().expect("a list").clone()
         }),
         ("HTTP/2", |engine, requests| {
@@ -151,7 +151,13 @@ fn the_same_request_has_the_same_answer_at_every_door() {
                 .map(|it| it.body)
                 .collect()
         }),
-    ];
+    ]
+}
+
+#[test]
+fn the_same_request_has_the_same_answer_at_every_door() {
+    let (table, document) = (table(), document());
+    let doors = doors();
     let engine = flagged();
     let wanted: Vec<Value> = by_client(&engine, &table).into_iter().map(essence).collect();
     // What is compared is worth comparing.
@@ -180,6 +186,90 @@ fn the_same_request_has_the_same_answer_at_every_door() {
         assert_eq!((answer.status, &answer.body["request_id"]), (200, &request["request_id"]));
         assert_eq!(answer.body["outcome"], "challenge", "{answer:?}");
     }
+}
+
+/// What a gateway sends for numbers is judged alike, whatever door it came in by.
+#[test]
+fn numbers_that_arrive_wrongly_are_told_at_every_door() {
+    const CHECK: &str = "/v1/identity-check";
+    let (engine, document) = (engine(), document());
+    let gateway = Caller::of(&engine, "gateway");
+    let ask = |body: Value| {
+        let answer = gateway.post(CHECK, &body);
+        in_document(&document, CHECK, &answer);
+        (answer.status, answer.body)
+    };
+    let (status, named) = ask(json!({}));
+    let numbers: Vec<String> = serde_json::from_value(named["challenges"].clone()).expect("texts");
+    assert_eq!((status, numbers.len()), (200, sparr_protocol::identity_check::CHALLENGES.len()));
+    type AsSent = fn(&str) -> String;
+    let gateways: [(AsSent, usize); 3] = [
+        (str::to_owned, 0),
+        (|text| text.replace(['-', '+'], ""), 1),
+        (|_| String::new(), numbers.len() - 1),
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    for (as_sent, wrong) in gateways {
+        let by_quic = runtime.block_on(async {
+            let client = Client::connect(engine.client("gateway")).await.expect("connected");
+            client.check_identities(as_sent).await.expect("an answer")
+        });
+        let sent: Vec<String> = numbers.iter().map(|number| as_sent(number)).collect();
+        let (_, by_https) = ask(json!({ "answers": sent }));
+        assert_eq!((by_quic.len(), &by_https["wrong"]), (wrong, &json!(by_quic)));
+        assert_eq!(by_https["right"], json!(wrong == 0));
+    }
+    for body in [
+        json!([]),
+        json!({ "answer": [] }),
+        json!({ "answers": [] }),
+        json!({ "answers": [7] }),
+        json!({ "answers": ["\u{7}"] }),
+    ] {
+        assert_eq!(ask(body.clone()).0, 400, "{body}");
+    }
+}
+
+/// A gateway sees every answer once, whatever door it came in by; and only where the engine is for trying out.
+#[test]
+fn a_sandbox_gives_the_answer_that_is_asked_for_at_every_door() {
+    let values: Vec<String> = sparr_engine::sandbox::values().collect();
+    // What may not be asked at all is refused before anything is answered: 403 over HTTPS, for a batch as a whole.
+    let may = |value: &&String| !value.ends_with("not-permitted");
+    let requests: Vec<Value> = (1..)
+        .zip(values.iter().filter(may))
+        .map(|(number, value)| {
+            json!({ "request_id": id(number), "kind": "card_payment", "card_token": format!("t{number}"), "merchant_id": value })
+        })
+        .collect();
+    let start = |more: &[&str]| EngineProcess::start_with(&[&["--https", "127.0.0.1:0"], more].concat());
+    let sandbox = start(&["--sandbox"]);
+    let wanted: Vec<Value> = by_client(&sandbox, &requests).into_iter().map(essence).collect();
+    for (request, answer) in requests.iter().zip(&wanted) {
+        let value = request["merchant_id"].as_str().expect("text").trim_start_matches("sandbox-");
+        let said = match (answer["not_screened"].as_str(), answer["review"].as_str()) {
+            (Some(why), _) => format!("not-screened-{}", why.replace('_', "-")),
+            (None, Some("none")) => answer["outcome"].as_str().expect("an outcome").to_owned(),
+            (None, review) => format!("review-{}", review.expect("a review")),
+        };
+        assert_eq!(said, value);
+        assert_eq!(answer["degraded"], json!(["sandbox"]), "{answer}");
+        let bare = value == "approve" || value.starts_with("not-screened");
+        assert_eq!(answer["reasons"] == json!(["sandbox"]), !bare, "{answer}");
+    }
+    for (name, ask) in doors() {
+        let answers: Vec<Value> = ask(&sandbox, &requests).into_iter().map(essence).collect();
+        assert_eq!(answers, wanted, "{name}");
+    }
+    let forbidden = json!({ "request_id": id(99), "kind": "card_payment", "merchant_id": "sandbox-not-screened-not-permitted" });
+    let told = Caller::of(&sandbox, "gateway").post(PATH, &forbidden);
+    assert_eq!((told.status, &told.body["code"]), (403, &json!("not_permitted")));
+    // The control: an engine that is no sandbox screens them like any other payment.
+    let answers = by_client(&start(&[]), &requests);
+    assert!(answers.iter().all(|answer| answer["outcome"] == "approve"), "{answers:#?}");
+    // And a production engine cannot be one.
+    let refused = crate::support::sparr().args(["serve", "--sandbox"]).output().expect("it runs");
+    assert!(!refused.status.success() && text(&refused.stderr).contains("--dev"), "{refused:?}");
 }
 
 #[test]

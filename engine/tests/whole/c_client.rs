@@ -29,8 +29,8 @@ fn library() -> PathBuf {
     found.max_by_key(made).expect("the library is built with the tests")
 }
 
-/// Compiles the example against the header and the library.
-fn gateway() -> Option<(TempDir, PathBuf)> {
+/// Compiles an example against the header and the library.
+fn compiled(example: &str) -> Option<(TempDir, PathBuf)> {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     if Command::new(&compiler).arg("--version").output().is_err() {
         skipped("no C compiler", "that a gateway in C can use the client");
@@ -38,11 +38,11 @@ fn gateway() -> Option<(TempDir, PathBuf)> {
     }
     let folder = tempfile::tempdir().expect("folder");
     let protocol = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol");
-    let program = folder.path().join("gateway");
+    let program = folder.path().join(example);
     let output = Command::new(compiler)
         .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I"])
         .arg(protocol.join("c/include"))
-        .arg(protocol.join("examples/c/gateway.c"))
+        .arg(protocol.join(format!("examples/c/{example}.c")))
         .arg(library())
         .args(["-lpthread", "-ldl", "-lm", "-o"])
         .arg(&program)
@@ -70,8 +70,35 @@ fn ask(program: &Path, arguments: &[&str], requests: &str) -> Vec<serde_json::Va
 }
 
 #[test]
+fn a_gateway_in_c_hears_whether_its_numbers_arrive() {
+    let Some((_folder, program)) = compiled("check_identities") else { return };
+    let engine = EngineProcess::start();
+    let run = |more: &[&str]| {
+        let mut command = Command::new(&program);
+        command
+            .arg(engine.listen.to_string())
+            .arg(engine.data_dir.join("dev/gateway"))
+            .args(more)
+            .output()
+            .expect("it runs")
+    };
+    let (right, wrong) = (run(&[]), run(&["digits"]));
+    let said = "every number arrives as the person whom it names\n";
+    assert_eq!(
+        (right.status.code(), text(&right.stdout).as_str()),
+        (Some(0), said),
+        "{}",
+        text(&right.stderr)
+    );
+    assert_eq!(
+        (wrong.status.code(), text(&wrong.stderr).as_str()),
+        (Some(1), "121212+1212 arrives as another person\n")
+    );
+}
+
+#[test]
 fn a_gateway_in_c_gets_the_answers_that_the_command_line_gets() {
-    let Some((_folder, program)) = gateway() else { return };
+    let Some((_folder, program)) = compiled("gateway") else { return };
     let engine = EngineProcess::start();
     engine.raise(TOLVAN, "verify");
     let cases = [

@@ -61,6 +61,34 @@ fn a_gateway_in_python_speaks_the_wire_from_its_document_alone() {
 }
 
 #[test]
+fn a_gateway_in_python_hears_whether_its_numbers_arrive() {
+    let Some(mut python) = python() else { return };
+    let engine = EngineProcess::start();
+    let identity = engine.data_dir.join("dev/gateway");
+    let own = python
+        .arg("check_identities.py")
+        .arg(engine.listen.to_string())
+        .arg(&identity)
+        .output()
+        .expect("it runs");
+    let said = "every number arrives as the person whom it names\n";
+    assert_eq!((own.status.code(), text(&own.stdout).as_str()), (Some(0), said), "{}", text(&own.stderr));
+    // The control: one that keeps integers.
+    let spoilt = "import asyncio, sys, check_identities as it\n\
+        it.as_sent = lambda number: str(int(number.replace('-', '').replace('+', '')))\n\
+        asyncio.run(it.main(*sys.argv[1:3]))";
+    let Some(mut python) = self::python() else { return };
+    let spoilt =
+        python.args(["-c", spoilt]).arg(engine.listen.to_string()).arg(&identity).output().expect("it runs");
+    assert_eq!(spoilt.status.code(), Some(1));
+    assert!(
+        text(&spoilt.stderr).contains("121212+1212 arrives as another person"),
+        "{}",
+        text(&spoilt.stderr)
+    );
+}
+
+#[test]
 fn the_example_is_as_short_as_it_says() {
     let text = fs::read_to_string(folder().join("gateway.py")).expect("readable");
     let lines = text.lines().filter(|line| !line.trim().is_empty()).count();

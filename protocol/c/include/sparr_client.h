@@ -107,6 +107,9 @@ typedef struct sparr_answer {
   char rule_set_digest[33];
 } sparr_answer;
 
+// What a gateway sends for a number that somebody typed: writes it into `sent`, with an end; nothing where it sends nothing.
+typedef void (*sparr_as_sent)(void *context, const char *number, char *sent, size_t sent_size);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -199,6 +202,20 @@ enum sparr_status sparr_reason_name(const struct sparr_client *client,
                                     uint16_t reason,
                                     char *name,
                                     size_t name_size);
+
+// Has the engine name numbers as people write them, and asks it whether what `as_sent` makes of them arrives as those people.
+// `SPARR_OK`: all of them do. `SPARR_INVALID_ARGUMENT`: some do not, and `wrong` says which, a line for each. For gateways that
+// have just connected: one with wrong numbers does not find flags, and nothing else will tell it.
+//
+// # Safety
+//
+// Pointers are NULL or valid; `wrong` has `wrong_size` bytes. `as_sent` is called on the caller's thread, writes at most
+// `sent_size` bytes, and does not unwind.
+enum sparr_status sparr_check_identities(const struct sparr_client *client,
+                                         sparr_as_sent as_sent,
+                                         void *context,
+                                         char *wrong,
+                                         size_t wrong_size);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,7 +9,7 @@ use sparr_protocol::codes::Kind;
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::time::Timestamp;
-use std::ffi::c_char;
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What became of a call.
@@ -317,6 +317,54 @@ pub unsafe extern "C" fn sparr_reason_name(
         let Some(known) = client.0.reason_name(reason) else { return SPARR_UNKNOWN };
         // SAFETY: not NULL, and the caller says how long it is.
         if unsafe { write(&known, name, name_size) } { SPARR_OK } else { SPARR_BUFFER_TOO_SMALL }
+    })
+}
+
+/// What a gateway sends for a number that somebody typed: writes it into `sent`, with an end; nothing where it sends nothing.
+pub type sparr_as_sent = Option<
+    unsafe extern "C" fn(context: *mut c_void, number: *const c_char, sent: *mut c_char, sent_size: usize),
+>;
+
+/// Longest number that [`sparr_check_identities`] takes, with its end.
+const SENT_BYTES: usize = 64;
+
+/// Has the engine name numbers as people write them, and asks it whether what `as_sent` makes of them arrives as those people.
+/// `SPARR_OK`: all of them do. `SPARR_INVALID_ARGUMENT`: some do not, and `wrong` says which, a line for each. For gateways that
+/// have just connected: one with wrong numbers does not find flags, and nothing else will tell it.
+///
+/// # Safety
+///
+/// Pointers are NULL or valid; `wrong` has `wrong_size` bytes. `as_sent` is called on the caller's thread, writes at most
+/// `sent_size` bytes, and does not unwind.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sparr_check_identities(
+    client: *const sparr_client,
+    as_sent: sparr_as_sent,
+    context: *mut c_void,
+    wrong: *mut c_char,
+    wrong_size: usize,
+) -> sparr_status {
+    guarded(SPARR_PANIC, || {
+        // SAFETY: NULL or valid.
+        let (Some(client), Some(as_sent)) = (unsafe { client.as_ref() }, as_sent) else {
+            return SPARR_NULL_ARGUMENT;
+        };
+        let sent = |number: &str| {
+            let number = CString::new(number).unwrap_or_default();
+            let mut bytes = [0u8; SENT_BYTES];
+            // SAFETY: a C string, and a buffer of the length that is said; the last byte stays an end.
+            unsafe { as_sent(context, number.as_ptr(), bytes.as_mut_ptr().cast(), SENT_BYTES - 1) };
+            CStr::from_bytes_until_nul(&bytes)
+                .map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned())
+        };
+        let Some(found) = client.0.check_identities(sent) else { return SPARR_UNREACHABLE };
+        // SAFETY: as the caller promises.
+        let told = unsafe { write(&found.join("\n"), wrong, wrong_size) };
+        match (found.is_empty(), told || wrong.is_null()) {
+            (true, _) => SPARR_OK,
+            (false, true) => SPARR_INVALID_ARGUMENT,
+            (false, false) => SPARR_BUFFER_TOO_SMALL,
+        }
     })
 }
 

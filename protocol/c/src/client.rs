@@ -122,6 +122,15 @@ impl Blocking {
         Some(name)
     }
 
+    /// What is wrong with the numbers that this gateway sends, a sentence for each; `None` where nobody answers.
+    pub fn check_identities(&self, as_sent: impl Fn(&str) -> String) -> Option<Vec<String>> {
+        let client = self.client.clone();
+        let numbers = self.wait(async move { client.identity_challenges().await })?.ok()?;
+        let sent = numbers.iter().map(|number| as_sent(number)).collect();
+        let client = self.client.clone();
+        self.wait(async move { client.wrong_identities(sent).await })?.ok()
+    }
+
     fn ask(&self, code: ReasonCode) -> Option<Result<Option<String>, CallError>> {
         let mut id = *b"reason\0\0\0\0\0\0\0\0\0\0";
         id[8..].copy_from_slice(&self.asked.fetch_add(1, Ordering::Relaxed).to_le_bytes());

@@ -6,6 +6,7 @@
 
 mod canary;
 mod config;
+mod identities;
 mod link;
 mod pipe;
 mod policy;

@@ -95,6 +95,7 @@ pub(super) fn write(operation: &Operation, out: &mut Vec<u8>) {
         | Operation::Recall(_)
         | Operation::DecisionList(_)
         | Operation::ReasonName { .. }
+        | Operation::IdentityCheck { .. }
         | Operation::VelocityShow { .. } => {}
     }
 }

@@ -10,6 +10,7 @@ mod decisions;
 mod entries;
 mod exemptions;
 mod flags;
+mod identities;
 mod indicators;
 mod members;
 mod recall;
@@ -112,6 +113,8 @@ codes! {
         ExchangeStatus = 60 "exchange_status",
         /// The name of a reason code: any caller may ask what an answer means.
         ReasonName = 64 "reason_name",
+        /// Whether numbers arrive as the people whom they name: asked when a client connects.
+        IdentityCheck = 65 "identity_check",
         /// What is counted of one key.
         VelocityShow = 72 "velocity_show",
         /// Answers of the engine, as the decision log has them.

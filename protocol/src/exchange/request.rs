@@ -1,6 +1,7 @@
 //! What is asked of the exchange.
 
 use super::flags::{self, LiftWire};
+use super::identities;
 use super::velocity::{self, KeyText};
 use super::{
     DecisionQuery, ExchangeError, ExemptionOperation, IndicatorOperation, MemberOperation, OperationKind,
@@ -146,6 +147,11 @@ pub enum Operation {
         /// The code.
         code: ReasonCode,
     },
+    /// Which numbers a client is to send, or whether those that it sends are right.
+    IdentityCheck {
+        /// What it sends for each of `identity_check::CHALLENGES`; none to be told them.
+        answers: Vec<Personal>,
+    },
     /// What is counted of one key, or of a pair.
     VelocityShow {
         /// The key.
@@ -204,6 +210,7 @@ impl Operation {
             Self::Recall(operation) => operation.kind(),
             Self::DecisionList(_) => OperationKind::DecisionList,
             Self::ReasonName { .. } => OperationKind::ReasonName,
+            Self::IdentityCheck { .. } => OperationKind::IdentityCheck,
             Self::VelocityShow { .. } => OperationKind::VelocityShow,
         }
     }
@@ -269,6 +276,7 @@ impl ExchangeRequest {
                 Operation::Recall(operation) => operation.write(out),
                 Operation::DecisionList(query) => query.write(out),
                 Operation::ReasonName { code } => out.extend_from_slice(&code.0.to_le_bytes()),
+                Operation::IdentityCheck { answers } => identities::write(answers, out),
                 Operation::VelocityShow { first, second } => {
                     velocity::write_keys(first, second.as_ref(), out);
                 }
@@ -364,6 +372,7 @@ impl ExchangeRequest {
                 let (query, rest) = DecisionQuery::read(rest)?;
                 (Operation::DecisionList(Box::new(query)), rest)
             }
+            OperationKind::IdentityCheck => identities::read(rest)?,
             OperationKind::ReasonName => {
                 let (code, rest) = rest.split_first_chunk().ok_or(ExchangeError::Length)?;
                 (Operation::ReasonName { code: ReasonCode(u16::from_le_bytes(*code)) }, rest)

@@ -61,6 +61,8 @@ fn every_operation_round_trips_and_every_cut_is_refused() {
         Operation::FlagList,
         Operation::ExchangeStatus,
         Operation::ReasonName { code: ReasonCode(513) },
+        Operation::IdentityCheck { answers: Vec::new() },
+        Operation::IdentityCheck { answers: vec!["19121212-1212".into(), "-".into()] },
         Operation::FlagPlan { subject: subject(), terms: terms() },
         Operation::FlagPass {
             subject: subject(),

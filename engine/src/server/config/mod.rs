@@ -224,6 +224,7 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 activation,
                 workers,
                 clock,
+                sandbox: dev && overrides.sandbox,
                 policy: Policy {
                     required,
                     verify_unavailable,

@@ -146,6 +146,8 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
         activation,
         workers,
         clock,
+        // Said on the command line alone.
+        sandbox: _,
         policy,
         drain,
         velocity_keys_max,

@@ -81,6 +81,8 @@ pub struct EngineConfig {
     pub workers: usize,
     /// Which clock judges.
     pub clock: ClockKind,
+    /// Whether payments may ask for their answer: a development engine alone.
+    pub sandbox: bool,
     /// The member's own decisions.
     pub policy: Policy,
     /// How long a stopping engine answers what is there.
@@ -148,4 +150,6 @@ pub struct Overrides {
     pub clock: Option<String>,
     /// Threads on the data plane.
     pub workers: Option<usize>,
+    /// Whether payments may ask for their answer.
+    pub sandbox: bool,
 }

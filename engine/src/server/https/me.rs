@@ -3,12 +3,14 @@
 
 use super::ask::Call;
 use super::routes::json;
+use super::schemas::{count, here, list, object, or_null, text, truth};
 use crate::limits::{FLAG_DAYS_MAX, PASS_MS_MAX};
 use crate::rights::{Reach, Right, reach};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use sparr_protocol::codes::Role;
 use sparr_protocol::member::MemberKind;
 use std::sync::atomic::Ordering;
 
@@ -37,6 +39,7 @@ fn told(call: &Call) -> Value {
         "suspended": kind.is_some() && acting.is_none(),
         "role": actor.role.name(),
         "id": actor.id(),
+        "sandbox": call.shared.sandbox,
         "engine_of": call.shared.member.as_str(),
         "rights": rights,
         "lift_cooling_off_hours": state.policy.cooling_off_ms / HOUR_MS,
@@ -44,4 +47,31 @@ fn told(call: &Call) -> Value {
         "flag_days_max": FLAG_DAYS_MAX,
         "position": { "engine": at.engine, "epoch": at.epoch, "index": at.index },
     })
+}
+
+/// What it answers, for the document.
+pub(super) fn schema() -> Value {
+    let kinds: Vec<&str> = MemberKind::ALL.iter().map(|it| it.name()).collect();
+    let roles: Vec<&str> = Role::ALL.iter().map(|it| it.name()).collect();
+    let right = object(
+        &[("right", text()), ("reach", json!({ "enum": [Reach::Own.name(), Reach::All.name()] }))],
+        &[],
+    );
+    object(
+        &[
+            ("member", text()),
+            ("member_kind", or_null(json!({ "enum": kinds }))),
+            ("suspended", truth()),
+            ("role", json!({ "enum": roles })),
+            ("id", text()),
+            ("sandbox", truth()),
+            ("engine_of", text()),
+            ("rights", list(right)),
+            ("lift_cooling_off_hours", count()),
+            ("pass_hours_max", count()),
+            ("flag_days_max", count()),
+            ("position", here()),
+        ],
+        &[],
+    )
 }

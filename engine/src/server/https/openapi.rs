@@ -99,6 +99,13 @@ fn document() -> Value {
                 ] }),
                 "For the role analyst; receipt for the police, override for the central organisation.",
             ),
+            "/v1/identity-check": operation(
+                "identity_check",
+                "Be told numbers as people write them, and then whether they arrive as those people",
+                reference("IdentityCheck"),
+                json!({ "anyOf": [reference("Challenges"), reference("Checked")] }),
+                "For everybody. Asked once, before a gateway screens: what it makes of a customer's number is made of each of these.",
+            ),
             "/v1/me": { "get": {
                 "operationId": "me",
                 "summary": "Who the certificate says that the caller is, and what they may do",
@@ -168,6 +175,10 @@ fn examples(operation: &str) -> Map<String, Value> {
             ("status", json!({ "operation": "status", "subject": subject })),
             ("lift", json!({ "operation": "lift", "subject": subject, "confirmed_by": "second-channel" })),
         ],
+        "identity_check" => {
+            let answers = sparr_protocol::identity_check::CHALLENGES;
+            vec![("which", json!({})), ("right", json!({ "answers": answers }))]
+        }
         "indicators" => vec![
             (
                 "draft",

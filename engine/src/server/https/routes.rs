@@ -5,7 +5,7 @@ use super::me::me;
 use super::problem::Problem;
 use super::{BODY_BYTES_MAX, BODY_WAIT};
 use super::{openapi, page};
-use crate::contract::{self, aftermath, answers, flags, indicators};
+use crate::contract::{self, aftermath, answers, flags, identities, indicators};
 use crate::server::{clock, listing};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -42,6 +42,7 @@ pub(super) fn routes() -> Router<Call> {
         .route("/v1/indicators", post(indicators))
         .route("/v1/results", post(results))
         .route("/v1/labels", post(labels))
+        .route("/v1/identity-check", post(identity_check))
         .route("/v1/me", get(me))
         .route("/v1/openapi.json", get(document))
         .merge(page::routes())
@@ -246,6 +247,15 @@ async fn indicators(State(call): State<Call>, request: Request) -> Answer {
     fine(&answers::document_json(entry))
 }
 
+async fn identity_check(State(call): State<Call>, request: Request) -> Answer {
+    let _room = room(&call)?;
+    let Read { at, key, value, .. } = read(&call, request).await?;
+    let operation = identities::parse(&value).map_err(Problem::no_request)?;
+    let asked = matches!(&operation, Operation::IdentityCheck { answers } if answers.is_empty());
+    let told = operate(&call, operation, key, at).await?;
+    fine(&identities::answered(asked, &told).map_err(|refusal| said_no(refusal, &told))?)
+}
+
 async fn carried_out(
     call: &Call,
     operation: Operation,
@@ -254,10 +264,15 @@ async fn carried_out(
 ) -> Result<Value, Problem> {
     let kind = operation.kind();
     let told = operate(call, operation, key, at).await?;
-    answers::answered(kind, &told).map_err(|refusal| match (refusal, told.last()) {
+    answers::answered(kind, &told).map_err(|refusal| said_no(refusal, &told))
+}
+
+/// A refusal, or answers that make no sense.
+fn said_no(refusal: Option<Refusal>, told: &[ExchangeAnswer]) -> Problem {
+    match (refusal, told.last()) {
         (Some(refusal), Some(last)) => Problem::refused(refusal, last),
         _ => Problem::no_answer(),
-    })
+    }
 }
 
 async fn operate(

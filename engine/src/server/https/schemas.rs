@@ -1,9 +1,8 @@
 //! The schemas of the document: what is asked and what is answered, of the enumerations of the wire.
 
-use crate::rights::Reach;
 use serde_json::{Map, Value, json};
 use sparr_protocol::aftermath::{Final, LabelClass};
-use sparr_protocol::codes::{AuthMethod, FlagReason, Outcome, RequestedBy, Review, Role, SubjectKind, Wish};
+use sparr_protocol::codes::{AuthMethod, FlagReason, Outcome, RequestedBy, Review, SubjectKind, Wish};
 use sparr_protocol::exchange::{LookedBy, PlannedChange, StandingCode};
 use sparr_protocol::field::Field;
 use sparr_protocol::indicator::{Attestation, Grade, IndicatorKind, IndicatorRole, IndicatorStanding};
@@ -35,7 +34,10 @@ pub(super) fn all() -> Map<String, Value> {
         ("Position", position()),
         ("Durable", durable()),
         ("Drafted", drafted()),
-        ("Me", me()),
+        ("Me", super::me::schema()),
+        ("IdentityCheck", identity_check()),
+        ("Challenges", object(&[("challenges", list(text()))], &[])),
+        ("Checked", object(&[("right", truth()), ("wrong", list(text()))], &[])),
         ("Plan", object(&[("plan", names!(PlannedChange)), ("position", here())], &[])),
         ("Flag", flag()),
         ("Flags", flags(&[])),
@@ -57,18 +59,18 @@ pub(super) fn all() -> Map<String, Value> {
     all
 }
 
-fn object(needs: &[(&str, Value)], may: &[(&str, Value)]) -> Value {
+pub(super) fn object(needs: &[(&str, Value)], may: &[(&str, Value)]) -> Value {
     let properties: Map<String, Value> =
         needs.iter().chain(may).map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     let required: Vec<&str> = needs.iter().map(|(name, _)| *name).collect();
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-fn list(items: Value) -> Value {
+pub(super) fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
@@ -87,11 +89,11 @@ fn time_or_ms() -> Value {
     })
 }
 
-fn count() -> Value {
+pub(super) fn count() -> Value {
     json!({ "type": "integer", "minimum": 0 })
 }
 
-fn truth() -> Value {
+pub(super) fn truth() -> Value {
     json!({ "type": "boolean" })
 }
 
@@ -104,7 +106,7 @@ pub(super) fn or_null(mut schema: Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
-fn here() -> Value {
+pub(super) fn here() -> Value {
     json!({ "$ref": "#/components/schemas/Position" })
 }
 
@@ -256,27 +258,13 @@ pub(super) fn field(name: &str) -> Value {
     }
 }
 
-fn me() -> Value {
-    let right = object(
-        &[("right", text()), ("reach", json!({ "enum": [Reach::Own.name(), Reach::All.name()] }))],
-        &[],
-    );
-    object(
-        &[
-            ("member", text()),
-            ("member_kind", or_null(names!(MemberKind))),
-            ("suspended", truth()),
-            ("role", names!(Role)),
-            ("id", text()),
-            ("engine_of", text()),
-            ("rights", list(right)),
-            ("lift_cooling_off_hours", count()),
-            ("pass_hours_max", count()),
-            ("flag_days_max", count()),
-            ("position", here()),
-        ],
-        &[],
-    )
+fn identity_check() -> Value {
+    let answers = json!({
+        "type": "array", "minItems": 1,
+        "items": { "type": "string", "maxLength": TEXT_BYTES_MAX, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" },
+        "description": "What is sent for each of the challenges, in their order; empty where nothing is sent.",
+    });
+    object(&[], &[("answers", answers)])
 }
 
 fn durable() -> Value {
