@@ -19,7 +19,7 @@ fn a_wrong_request_has_a_code_of_its_own() {
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     /// Method, path, media type, body; status and code.
     type Row<'a> = (&'a str, &'a str, (&'a str, &'a str), &'a str, u16, &'a str);
-    let table: [Row<'_>; 12] = [
+    let table: [Row<'_>; 13] = [
         ("POST", "/v1/screen", form, &good, 415, "media_type"),
         ("POST", "/v1/screen", ("Content-Type", "application/json; charset=utf-8"), &good, 200, ""),
         ("POST", "/v1/screen", JSON, "", 400, "no_request"),
