@@ -44,6 +44,7 @@ mod required;
 mod rule_commands;
 mod rule_desk;
 mod rule_sets;
+mod rust_example;
 mod sim_disk;
 mod snapshots;
 mod stopping;
