@@ -2,6 +2,7 @@
 
 use crate::support::{EngineProcess, id};
 use serde_json::json;
+use sparr_engine::server::clock;
 use sparr_loadgen::people::personal_number;
 use sparr_protocol::client::Client;
 use sparr_protocol::request::AuthorisationRequest;
@@ -43,18 +44,34 @@ pub(crate) fn payment(number: u64) -> AuthorisationRequest {
     AuthorisationRequest::from_json(&request).expect("a request")
 }
 
-/// Sends payments, and so many whose number is none.
-pub(crate) fn send(engine: &EngineProcess, first: u64, payments: u64, malformed: u64) {
+/// What a gateway measured of one request, µs.
+pub(crate) struct Took {
+    /// What the engine says in its answer that it took until then.
+    pub(crate) said: f64,
+    /// From the call to the answer.
+    pub(crate) heard: f64,
+}
+
+/// Sends payments, and so many whose number is none; gives back what each took.
+pub(crate) fn send(engine: &EngineProcess, first: u64, payments: u64, malformed: u64) -> Vec<Took> {
     block_on(async {
         let client = Client::connect(engine.client("gateway")).await.expect("connected");
+        let mut took = Vec::new();
+        let mut ask = async |request: &AuthorisationRequest| {
+            let began = clock::instant();
+            let answer = client.screen(request).await.expect("an answer");
+            let heard = began.elapsed().as_secs_f64() * 1e6;
+            took.push(Took { said: answer.engine_us.into(), heard });
+        };
         for number in first..first + payments {
-            client.screen(&payment(number)).await.expect("an answer");
+            ask(&payment(number)).await;
         }
         for number in first + payments..first + payments + malformed {
             let request = json!({"request_id": id(number), "kind": "invoice", "amount_minor": 1, "subject": "19121212-1213"});
             let request = AuthorisationRequest::from_json(&request).expect("a request");
-            client.screen(&request).await.expect("an answer");
+            ask(&request).await;
         }
         client.close().await;
-    });
+        took
+    })
 }
