@@ -8,7 +8,7 @@ mod entry;
 mod pack;
 mod rerun;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use entry::DECISION;
 pub use entry::{Entry, Gap, GapWhy};

@@ -19,7 +19,7 @@ use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::time::Date;
 use std::sync::Arc;
 
-const NOW: Timestamp = Timestamp::from_ms(1_795_348_800_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_ms(1_795_348_800_000);
 const MOMENT: Moment = Moment { now: NOW, today: Date::new(2026, 11, 22), steady_ms: 0 };
 const RULES: &str = "
 rules:
@@ -28,7 +28,7 @@ rules:
   - {id: tried, when: 'email_domain == \"example.se\"', then: decline, reason: velocity_card, mode: shadow}
 ";
 
-fn set(text: &str) -> RuleSet {
+pub(crate) fn set(text: &str) -> RuleSet {
     let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
     let reasons = file("reasons.toml", include_str!("../../../config/reasons.toml"));
     let sources = Sources { rules: vec![file("rules.yaml", text)], lists: vec![], reasons };
@@ -37,7 +37,7 @@ fn set(text: &str) -> RuleSet {
     loaded.set.unwrap_or_else(|| panic!("{rendered:?}"))
 }
 
-fn state(text: &str) -> State {
+pub(crate) fn state(text: &str) -> State {
     let state = State::new(StateConfig {
         keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
         policy: Policy {
@@ -58,7 +58,7 @@ fn state(text: &str) -> State {
     state
 }
 
-fn message(number: u8) -> Vec<u8> {
+pub(crate) fn message(number: u8) -> Vec<u8> {
     let mut request = AuthorisationRequest::new(RequestId([number; 16]), Kind::CardPayment, NOW);
     request.amount_minor = Some(60_000);
     request.currency = Some(Currency::SEK);
@@ -76,8 +76,13 @@ fn message(number: u8) -> Vec<u8> {
     frame.open().expect("sound").1.to_vec()
 }
 
-/// Screens a message and gives back its entry, as bytes.
-fn entry(message: &[u8], state: &State, scratch: &mut Scratch) -> Vec<u8> {
+/// Screens a message, and looks at it as the recorder does.
+pub(crate) fn screened<T>(
+    message: &[u8],
+    state: &State,
+    scratch: &mut Scratch,
+    look: impl FnOnce(&Fresh<'_>) -> T,
+) -> T {
     let active = state.rules();
     let rules = active.as_deref().expect("rules");
     let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
@@ -85,7 +90,7 @@ fn entry(message: &[u8], state: &State, scratch: &mut Scratch) -> Vec<u8> {
     let hits = scratch.hits();
     let places: Vec<u16> = hits.enforced.iter().chain(&hits.shadow).map(|at| *at as u16).collect();
     let reads = Arc::new(Reads::of(&rules.set));
-    let fresh = Fresh {
+    look(&Fresh {
         message,
         moment: MOMENT,
         caller: CallerNo(0),
@@ -97,9 +102,16 @@ fn entry(message: &[u8], state: &State, scratch: &mut Scratch) -> Vec<u8> {
         silent: &[],
         basis: Some(scratch.basis()),
         reads: Some(&reads),
-    };
+    })
+}
+
+/// Screens a message and gives back its entry, as bytes.
+fn entry(message: &[u8], state: &State, scratch: &mut Scratch) -> Vec<u8> {
     let mut bytes = vec![DECISION];
-    Logged::append(&fresh, Recorded::of(&fresh, state).as_ref(), VerifyUnavailable::Hold, &mut bytes);
+    screened(message, state, scratch, |fresh| {
+        let recorded = Recorded::of(fresh, state);
+        Logged::append(fresh, recorded.as_ref(), VerifyUnavailable::Hold, &mut bytes);
+    });
     bytes
 }
 

@@ -1,7 +1,7 @@
 //! Blast radius: what a candidate rule set would have changed among the requests of the last hour.
 
 use super::Recorded;
-use super::again::{Again, Answer, Windows, Words as _};
+use super::again::{Again, Answer, Windows, Words as _, all_kept};
 use crate::request::About;
 use crate::rules::{Mode, RuleSet};
 use crate::state::{ActiveRules, State};
@@ -87,10 +87,14 @@ pub fn blast(
     candidate: &ActiveRules,
     now: Timestamp,
 ) -> Blast {
-    let (velocity_before, velocity_after) =
-        (Velocity::new(recent.len() * 8), Velocity::new(recent.len() * 8));
-    let mut before = active.map(|rules| Again::new(state, rules, Windows::Observed(&velocity_before)));
-    let mut after = Again::new(state, candidate, Windows::Observed(&velocity_after));
+    let table = |set: &RuleSet| (!all_kept(recent, set)).then(|| Velocity::new(recent.len() * 8));
+    let tables = [active.and_then(|rules| table(&rules.set)), table(&candidate.set)];
+    let [windows_before, windows_after] = tables.each_ref().map(|table| match table {
+        None => Windows::Kept,
+        Some(table) => Windows::Observed(table),
+    });
+    let mut before = active.map(|rules| Again::new(state, rules, windows_before));
+    let mut after = Again::new(state, candidate, windows_after);
     let mut blast = Blast { since: recent.first().map(|it| it.answered_at()), ..Blast::default() };
     let mut people: HashSet<Pseudonym> = HashSet::new();
     let mut flagged: HashSet<Pseudonym> = HashSet::new();

@@ -9,6 +9,9 @@ mod blast;
 mod recall;
 mod touch;
 
+#[cfg(test)]
+mod tests;
+
 pub use again::{Again, Answer, AnswerOf, Windows, Words};
 pub use blast::{Blast, RuleShare, as_if_active, blast};
 pub use recall::{Recall, Recaller};

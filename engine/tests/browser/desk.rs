@@ -309,17 +309,17 @@ fn two_persons_of_the_central_organisation_lift_it_and_one_cannot() {
         press(&browser, label);
     };
     person("centre");
-    both("Lift it: one of two persons");
+    both("Lift the flag of dev: one of two persons");
     browser.until("one has said so", || {
         browser.text("said").starts_with("Saved. A second person has to confirm")
     });
     assert_eq!(browser.text("standing"), "⚑ Flagged");
     assert!(browser.text("flags").contains("One person of the central organisation wants it lifted"));
-    both("Confirm the lift: second person");
+    both("Confirm the lift of the flag of dev: second person");
     browser.until("the same one", || browser.text("act-said").contains("another than the first"));
     person("centre-2");
     browser.screenshot("desk-second-person");
-    both("Confirm the lift: second person");
+    both("Confirm the lift of the flag of dev: second person");
     browser.until("it is lifted", || browser.text("standing") == "○ Not flagged");
     assert_eq!(browser.text("said"), "Saved. It acts now.");
     let refused: Vec<String> = browser.console().into_iter().filter(|line| !line.contains("409")).collect();

@@ -75,7 +75,7 @@ function buttons(flag) {
   } else if (may("flag_lift_request")) {
     all.push(button("do.lift_request", () => change("lift_request", flag), member));
   }
-  if (may("flag_override")) all.push(button(flag.override_waits ? "do.override.second" : "do.override", () => change("override", flag)));
+  if (may("flag_override")) all.push(button(flag.override_waits ? "do.override.second" : "do.override", () => change("override", flag), member));
   return all;
 }
 
