@@ -52,7 +52,7 @@ impl AnswerOf for Answer {
 /// Where readings come from that a recent request was not asked for.
 #[derive(Clone, Copy)]
 pub enum Windows<'a> {
-    /// Nowhere: the set reads no others, see [`all_kept`].
+    /// Nowhere: the set reads no others, see `all_kept`.
     Kept,
     /// What the engine knows of the request's keys now, as of the request's time.
     Live(&'a Velocity),
@@ -163,7 +163,7 @@ fn in_common(plan: &Plan, reads: &Reads) -> Vec<(usize, usize)> {
 
 /// Whether everything that a set reads of windows was read when these requests were answered, and is kept with them. To
 /// observe the windows of a hundred thousand requests anew takes longer than to decide them.
-pub fn all_kept(recent: &[Arc<Recorded>], rules: &RuleSet) -> bool {
+pub(super) fn all_kept(recent: &[Arc<Recorded>], rules: &RuleSet) -> bool {
     let mut last: Option<(RuleSetDigest, bool)> = None;
     recent.iter().all(|recorded| {
         let Some(reads) = recorded.reads.as_ref() else { return false };

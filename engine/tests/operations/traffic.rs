@@ -45,6 +45,7 @@ pub(crate) fn payment(number: u64) -> AuthorisationRequest {
 }
 
 /// What a gateway measured of one request, µs.
+#[allow(dead_code, reason = "for the tests of the page")]
 pub(crate) struct Took {
     /// What the engine says in its answer that it took until then.
     pub(crate) said: f64,
