@@ -5,6 +5,7 @@
 //! `sandbox-decline`, `sandbox-review-hold`, `sandbox-not-screened-overloaded`: the words are those of the contract.
 
 use sparr_protocol::codes::{Outcome, Review};
+use sparr_protocol::field::Field;
 use sparr_protocol::response::{Decided, NotScreened, ReasonCode, Reasons, Why};
 
 /// What they all begin with.
@@ -16,9 +17,15 @@ pub const SANDBOX: ReasonCode = ReasonCode(4);
 /// When another try would make sense, ms.
 const RETRY_AFTER_MS: u32 = 50;
 
-/// What a merchant's id asks for; `None` where it is no sandbox value.
+/// What a merchant's id asks for; `None` where it is no sandbox value. One that asks for nothing that there is gets that said:
+/// who misspells a decline must not see an approval.
 pub fn forced(merchant_id: &str) -> Option<Result<Decided, NotScreened>> {
     let wanted = merchant_id.strip_prefix(PREFIX)?;
+    let unknown = NotScreened { why: Why::FieldMalformed, field: Some(Field::MerchantId), retry_after_ms: 0 };
+    Some(named(wanted).unwrap_or(Err(unknown)))
+}
+
+fn named(wanted: &str) -> Option<Result<Decided, NotScreened>> {
     if let Some(why) = wanted.strip_prefix(NOT_SCREENED) {
         let why = *Why::ALL.iter().find(|known| known.name().replace('_', "-") == why)?;
         let retry_after_ms = if why.retryable() { RETRY_AFTER_MS } else { 0 };
@@ -62,17 +69,15 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), Outcome::ALL.len() + Review::ALL.len() - 1 + Why::ALL.len());
-        for other in [
-            "",
-            "m1",
-            "sandbox",
-            "sandbox-",
-            "sandbox-declined",
-            "sandbox-review-",
-            "Sandbox-decline",
-            "sandbox-not-screened-",
-        ] {
+        for other in ["", "m1", "sandbox", "Sandbox-decline"] {
             assert_eq!(forced(other), None, "{other}");
+        }
+        for misspelt in
+            ["sandbox-", "sandbox-declined", "sandbox-review-", "sandbox-not-screened-", "sandbox-Approve"]
+        {
+            let answer = forced(misspelt);
+            let told = answer.and_then(Result::err).map(|why| (why.why, why.field));
+            assert_eq!(told, Some((Why::FieldMalformed, Some(Field::MerchantId))), "{misspelt}");
         }
     }
 }
