@@ -45,7 +45,9 @@ const FILES: [(&str, &str, &str); 6] = [
     ("uPlot.css", "text/css; charset=utf-8", include_str!("files/uPlot.css")),
 ];
 
-const SECURITY: [(HeaderName, &str); 4] = [
+/// What goes with every page, this one and the desk's: it has nothing that is not its own, is in nobody's frame, and sends
+/// nothing to anybody but the engine.
+pub(super) const SECURITY: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \

@@ -6,9 +6,10 @@
 
 use super::ask::Call;
 use super::problem::Problem;
+use crate::server::dashboard::SECURITY;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use std::sync::atomic::Ordering;
@@ -19,19 +20,6 @@ const FILES: [(&str, &str, &str); 5] = [
     ("forms.js", "text/javascript; charset=utf-8", include_str!("desk/forms.js")),
     ("shown.js", "text/javascript; charset=utf-8", include_str!("desk/shown.js")),
     ("texts.js", "text/javascript; charset=utf-8", include_str!("desk/texts.js")),
-];
-
-/// A page without what is not its own, in nobody's frame, sent nowhere: a number that is typed in cannot leave but to the
-/// engine.
-const HEADERS: [(HeaderName, &str); 4] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::CACHE_CONTROL, "no-store"),
 ];
 
 /// The page's paths.
@@ -56,9 +44,5 @@ async fn file(State(call): State<Call>, Path(name): Path<String>) -> Response {
 }
 
 fn served(media_type: &'static str, text: &'static str) -> Response {
-    let mut response = text.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    response
+    (SECURITY, [(header::CONTENT_TYPE, media_type)], text).into_response()
 }
