@@ -19,7 +19,8 @@ use std::hint::black_box;
 /// Messages in turn, so that caches see a population and not one person.
 const MESSAGES: usize = 16_384;
 
-const ASKED: Asked<'_> = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
+const ASKED: Asked<'_> =
+    Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped, without_shadow: false };
 
 fn parse(criterion: &mut Criterion) {
     let (state, messages) = (core(0), messages(MESSAGES));

@@ -56,7 +56,12 @@ fn a_warm_decision_path_asks_for_no_memory() {
     let mut round = |round: i64| {
         let before = ALLOCATIONS.get();
         let now = MOMENT.now.saturating_add_ms(round * 20_000);
-        let asked = Asked { caller: CallerNo(0), moment: Moment { now, ..MOMENT }, since_read: &Stopped };
+        let asked = Asked {
+            caller: CallerNo(0),
+            moment: Moment { now, ..MOMENT },
+            since_read: &Stopped,
+            without_shadow: false,
+        };
         for message in &mut messages {
             // A new id and time, where `protocol/WIRE.md` has them: a repeated request would only be looked up.
             number += 1;

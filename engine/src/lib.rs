@@ -50,7 +50,7 @@
 //!     request.encode(&mut bytes).expect("fits a frame");
 //!     let Next::Frame { frame, .. } = Next::parse(&bytes, REQUEST_FRAME_BYTES_MAX) else { panic!("a whole frame") };
 //!     let (_, message) = frame.open().expect("a sound frame");
-//!     let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
+//!     let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped, without_shadow: false };
 //!     let active = state.rules();
 //!     let answer = screen(message, asked, &state, active.as_deref(), &mut Scratch::default(), &mut Unobserved);
 //!     answer.answer.expect("screened").outcome

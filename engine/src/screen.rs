@@ -169,7 +169,7 @@ fn answer(
         began: state.began(),
     };
     scratch.readings.resize(wanted.plan.readings(), Reading::Absent);
-    let facts = Facts::gather(
+    let mut facts = Facts::gather(
         request,
         &state.stores,
         &wanted,
@@ -181,7 +181,12 @@ fn answer(
     scratch.noted = Some(facts.noted());
     observer.ended(Stage::Gather);
 
-    rules.set.evaluate(&facts, now, &mut scratch.folding.hits);
+    if asked.without_shadow && rules.set.has_shadow() {
+        rules.set.evaluate_enforced(&facts, now, &mut scratch.folding.hits);
+        facts.degraded.insert(Degraded::SHADOW_SHED);
+    } else {
+        rules.set.evaluate(&facts, now, &mut scratch.folding.hits);
+    }
     observer.ended(Stage::Evaluate);
 
     let of_this_payment = authentication_is_of_this_payment(request, asked.caller, state);

@@ -89,7 +89,7 @@ impl Trial {
         }
         let active = self.state.rules();
         let rules = active.as_deref();
-        let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
+        let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped, without_shadow: false };
         let response = screen(message, asked, &self.state, rules, &mut self.scratch, &mut Unobserved);
         let explained = match rules {
             Some(rules) if explain => {

@@ -275,6 +275,11 @@ impl<'a> RequestView<'a> {
 
     /// Where `deadline_us` and `max_staleness_ms` lie: a retry may change them and is still the same request.
     pub const CONTROL_BYTES: std::ops::Range<usize> = 96..104;
+
+    /// `deadline_us` of a message that was not checked: who is in a hurry to refuse it need not read it.
+    pub fn deadline_us_of(message: &[u8]) -> Option<u32> {
+        message.get(Self::CONTROL_BYTES)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+    }
 }
 
 /// A value that `parse` has already checked.

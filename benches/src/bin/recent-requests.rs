@@ -34,7 +34,7 @@ fn main() {
     let Some(active) = guard.as_deref() else { panic!("rules are active") };
     let reads = Arc::new(Reads::of(&active.set));
     let mut scratch = Scratch::default();
-    let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
+    let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped, without_shadow: false };
     let (mut screening, mut recording) = (Vec::new(), Vec::new());
     let (mut responses, mut kept) = (Vec::new(), Vec::new());
     // Each round screens its messages, and then records them: what one of them costs is beside what the other does.

@@ -189,7 +189,7 @@ impl Backtest {
         for (message, request, recorded) in &rows.0 {
             self.note_declines(recorded.time);
             let moment = Moment { now: recorded.time, today: recorded.time.date(), steady_ms: 0 };
-            let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped };
+            let asked = Asked { caller: CallerNo(0), moment, since_read: &Stopped, without_shadow: false };
             let rules = self.state.rules();
             let parsed = (*message, request.as_ref());
             let response = screen_parsed(

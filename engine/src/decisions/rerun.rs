@@ -6,7 +6,7 @@ use crate::facts::{Facts, Wanted};
 use crate::request::Keyring;
 use crate::rules::{Hits, RuleExplanation, RuleSet};
 use crate::velocity::Observed;
-use sparr_protocol::response::{Decided, Why};
+use sparr_protocol::response::{Decided, Degraded, Why};
 use sparr_protocol::time::Timestamp;
 
 /// What running a logged request again came to.
@@ -48,7 +48,11 @@ pub fn rerun(logged: &Logged, set: &RuleSet, keyring: &Keyring) -> Option<Rerun>
     let mut differs = Vec::new();
     let mut hits = Hits::default();
     let decided = with_facts(logged, set, keyring, |facts, now| {
-        set.evaluate(facts, now, &mut hits);
+        if logged.response.degraded.contains(Degraded::SHADOW_SHED) {
+            set.evaluate_enforced(facts, now, &mut hits);
+        } else {
+            set.evaluate(facts, now, &mut hits);
+        }
         let floor = Floor::of(facts, now, basis.verify_unavailable, basis.of_this_payment);
         let silent: Vec<usize> = basis.silent.iter().map(|place| usize::from(*place)).collect();
         decision::fold_exempted(set, &hits, floor, &silent, &mut Vec::new()).map(|(decided, _)| decided)

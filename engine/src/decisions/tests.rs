@@ -85,7 +85,7 @@ pub(crate) fn screened<T>(
 ) -> T {
     let active = state.rules();
     let rules = active.as_deref().expect("rules");
-    let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
+    let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped, without_shadow: false };
     let response = screen(message, asked, state, Some(rules), scratch, &mut Unobserved);
     let hits = scratch.hits();
     let places: Vec<u16> = hits.enforced.iter().chain(&hits.shadow).map(|at| *at as u16).collect();

@@ -172,6 +172,7 @@ impl Exposition {
         let digest = self.state.rules().as_ref().map(|active| active.set.digest().to_string());
         page.gauge(&RULE_SET, digest.into_iter().map(|digest| (label("digest", digest), 1.0)))?;
         page.counter(&EXEMPTED, [(Labels::new(), self.metrics.total().exempted)])?;
+        page.counter(&SHADOW_SHED, [(Labels::new(), self.metrics.total().shadow_shed)])?;
         let exemptions = self.state.exemptions.acting_count(self.state.now((self.moment)()));
         page.gauge(&EXEMPTIONS, [(Labels::new(), exemptions as f64)])?;
         let count =

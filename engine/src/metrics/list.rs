@@ -45,6 +45,7 @@ metrics! {
     FLAGS = "sparr_flags" "Subjects with flags, by state";
     INDICATORS = "sparr_indicators" "Indicators, by state: known, acting at this member, shared with all";
     PEOPLE = "sparr_screened_people" "Different people who were screened today, about: whoever walks through numbers shows";
+    SHADOW_SHED = "sparr_shadow_shed_total" "Decisions for which there was no time for shadow rules";
     EXEMPTED = "sparr_exempted_total" "Answers in which an exemption silenced a rule";
     EXEMPTIONS = "sparr_exemptions" "Exemptions that act";
     HONEY = "sparr_honey_lookups_total" "Look-ups of numbers that nobody was ever given";

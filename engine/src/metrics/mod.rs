@@ -22,7 +22,7 @@ use rule_hits::RuleTally;
 use sparr_protocol::codes::{Outcome, Review};
 use sparr_protocol::exchange::{OperationKind, Refusal};
 use sparr_protocol::ids::Actor;
-use sparr_protocol::response::{AuthorisationResponse, Why};
+use sparr_protocol::response::{AuthorisationResponse, Degraded, Why};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +49,8 @@ pub struct WorkerStats {
     stages: [Histogram<u64>; Stage::ALL.len()],
     /// Answers in which an exemption silenced a rule.
     exempted: u64,
+    /// Decisions for which there was no time for shadow rules.
+    shadow_shed: u64,
     rules: RuleTally,
     callers: Callers,
 }
@@ -64,6 +66,7 @@ impl Default for WorkerStats {
             decisions: nanoseconds(),
             stages: std::array::from_fn(|_| nanoseconds()),
             exempted: 0,
+            shadow_shed: 0,
             rules: RuleTally::default(),
             callers: Callers::default(),
         }
@@ -90,6 +93,7 @@ impl WorkerStats {
             }
         }
         self.exempted += u64::from(response.natural.is_some());
+        self.shadow_shed += u64::from(response.degraded.contains(Degraded::SHADOW_SHED));
         self.decisions.saturating_record(took_ns);
     }
 
@@ -122,6 +126,7 @@ impl WorkerStats {
         add_all(&mut self.operations, &other.operations);
         add_all(&mut self.refusals, &other.refusals);
         self.exempted += other.exempted;
+        self.shadow_shed += other.shadow_shed;
         self.callers.add(&other.callers);
         // Both have the same bounds, so no value is refused.
         let _ = self.decisions.add(&other.decisions);

@@ -182,6 +182,11 @@ impl RuleSet {
         self.ask(&self.gates.enforced, facts, now, search, enforced, errors);
     }
 
+    /// Whether any rule of the set is tried in the shadow.
+    pub fn has_shadow(&self) -> bool {
+        !self.gates.shadow.gates.is_empty()
+    }
+
     /// Evaluates every rule that applies, one after the other and without the index: what the index is held against.
     pub fn evaluate_plainly(&self, facts: &Facts<'_>, now: Timestamp, hits: &mut Hits) {
         hits.clear();

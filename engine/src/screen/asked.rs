@@ -27,4 +27,6 @@ pub struct Asked<'a> {
     pub moment: Moment,
     /// Since the request's bytes were read.
     pub since_read: &'a dyn Stopwatch,
+    /// Whether there is no time for shadow rules.
+    pub without_shadow: bool,
 }

@@ -3,27 +3,17 @@
 use super::clock;
 use super::desk::Desk;
 use super::lane::{Lane, LaneTurn, Turn};
-use super::worker::Shared;
-use crate::ids::CallerNo;
 use crate::metrics::WorkerStats;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use quinn::Connection;
-use sparr_protocol::ids::Actor;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(
-    connection: Connection,
-    actor: Actor,
-    caller: CallerNo,
-    shared: &Shared,
-    stats: &Mutex<WorkerStats>,
-) {
-    let mut desk = Desk::new(actor, caller, shared);
+pub(super) async fn serve(connection: Connection, mut desk: Desk<'_>, stats: &Mutex<WorkerStats>) {
     let mut lanes = FuturesUnordered::new();
     let mut readable: Vec<Lane> = Vec::new();
     let mut opening = pin!(connection.accept_bi());

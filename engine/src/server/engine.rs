@@ -1,6 +1,7 @@
 //! A running engine: read this as a checklist.
 
 use super::admin::{self, Admin};
+use super::admission::Rates;
 use super::audit;
 use super::blast::Bounds;
 use super::clock;
@@ -229,6 +230,8 @@ impl Engine {
             frames: AtomicU64::new(0),
             waiting: Arc::new(AtomicU64::new(0)),
             sandbox: config.sandbox,
+            queue_max: config.queue_max,
+            rates: Rates::new(config.caller_requests_per_second_max, clock::instant()),
         });
         let (phase, phase_seen) = watch::channel(Phase::Serving);
         let (server_config, config_seen) = watch::channel(server_config_now);

@@ -1,6 +1,7 @@
 //! The shell: sockets, files, threads, clocks. Only here, and in the command line above it.
 
 mod admin;
+mod admission;
 pub(crate) mod alerts;
 pub mod audit;
 mod blast;

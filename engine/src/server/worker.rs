@@ -3,9 +3,12 @@
 //! The multi-thread runtime on the data plane was measured 3–10 times slower; nothing here is shared between cores
 //! but the state itself.
 
+use super::admission::{self, Admission, Pulse, Rates, Ticket};
 use super::caller::{admitted, caller};
+use super::clock;
 use super::connection;
 use super::decision_log::DecisionsDesk;
+use super::desk::Desk;
 use super::journal::JournalHandle;
 use super::lookups::Looking;
 use super::recorder::RecorderHandle;
@@ -17,7 +20,7 @@ use crate::state::State;
 use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
 use sparr_protocol::frame::CloseCode;
 use sparr_protocol::ids::MemberName;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +54,10 @@ pub(super) struct Shared {
     pub waiting: Arc<AtomicU64>,
     /// Whether payments may ask for their answer.
     pub sandbox: bool,
+    /// How much work a worker takes on at once where no payment says a deadline.
+    pub queue_max: Option<Duration>,
+    /// How many screenings each caller may ask for in a second.
+    pub rates: Rates,
 }
 
 /// What the engine as a whole is doing.
@@ -98,8 +105,16 @@ pub(super) fn start(
 
 async fn serve(socket: UdpSocket, shared: Arc<Shared>, mut controls: Controls) -> std::io::Result<()> {
     let config = controls.config.borrow_and_update().clone();
-    let endpoint = Endpoint::new(controls.endpoint.clone(), Some(config), socket, Arc::new(TokioRuntime))?;
-    let door = Rc::new(Door { stats: shared.metrics.worker(), shared, handshakes: Cell::new(0) });
+    let (socket, pulse) = admission::pulsing(socket)?;
+    let endpoint = Endpoint::new_with_abstract_socket(
+        controls.endpoint.clone(),
+        Some(config),
+        socket,
+        Arc::new(TokioRuntime),
+    )?;
+    let admission = Rc::new(RefCell::new(Admission::new(shared.queue_max, clock::instant())));
+    let (stats, handshakes) = (shared.metrics.worker(), Cell::new(0));
+    let door = Rc::new(Door { stats, shared, handshakes, admission, pulse });
     loop {
         tokio::select! {
             incoming = endpoint.accept() => match incoming {
@@ -130,6 +145,8 @@ struct Door {
     shared: Arc<Shared>,
     stats: Arc<Mutex<WorkerStats>>,
     handshakes: Cell<usize>,
+    admission: Rc<RefCell<Admission>>,
+    pulse: Pulse,
 }
 
 /// A handshake that is under way, as long as this lives.
@@ -175,7 +192,9 @@ impl Door {
             Ok(actor) => {
                 self.shared.metrics.connection(true);
                 // One engine screens for one member; nobody else's gateway may.
-                connection::serve(connection, actor, CallerNo(0), &self.shared, &self.stats).await;
+                let ticket = Ticket::new(&self.admission, &actor, self.pulse.clone(), clock::instant());
+                let desk = Desk::new(actor, CallerNo(0), &self.shared).at(ticket);
+                connection::serve(connection, desk, &self.stats).await;
                 self.shared.metrics.connection(false);
             }
             Err((why, code)) => {

@@ -131,7 +131,12 @@ impl Core {
             panic!("a frame")
         };
         let (_, message) = frame.open().expect("sound");
-        let asked = Asked { caller: CallerNo(0), moment: Moment { now, ..MOMENT }, since_read };
+        let asked = Asked {
+            caller: CallerNo(0),
+            moment: Moment { now, ..MOMENT },
+            since_read,
+            without_shadow: false,
+        };
         let rules = self.state.rules();
         screen(message, asked, &self.state, rules.as_deref(), &mut self.scratch, &mut Unobserved)
     }

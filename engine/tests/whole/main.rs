@@ -31,6 +31,7 @@ mod map_transfers;
 mod membership;
 mod memory;
 mod merge;
+mod overload;
 mod police_attacks;
 mod police_first;
 mod power_loss;

@@ -168,7 +168,7 @@ fn screened(state: &State, number: u64) -> AuthorisationResponse {
     request.encode(&mut bytes).expect("it fits");
     let Next::Frame { frame, .. } = Next::parse(&bytes, REQUEST_FRAME_BYTES_MAX) else { panic!("a frame") };
     let (_, message) = frame.open().expect("sound");
-    let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
+    let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped, without_shadow: false };
     let rules = state.rules();
     screen(message, asked, state, rules.as_deref(), &mut Scratch::default(), &mut Unobserved)
 }

@@ -31,6 +31,8 @@ pub(super) const JOURNAL_RESERVE_MIB_MIN: u64 = 8;
 pub(super) const JOURNAL_RESERVE_MIB_MAX: u64 = 1 << 20;
 const _: () = assert!(JOURNAL_RESERVE_MIB_MIN << 20 >= 2 * TRANSACTION_BYTES_MAX);
 pub(super) const LIFT_COOLING_OFF_HOURS: u32 = 24;
+/// A thousand payments without a deadline, of a millisecond each.
+pub(super) const QUEUE_MS_MAX: u64 = 1_000;
 pub(super) const DRAIN_SECONDS: u64 = 5;
 /// A table of a million keys is a few hundred megabytes.
 pub(super) const VELOCITY_SNAPSHOT_SECONDS: u64 = 60;

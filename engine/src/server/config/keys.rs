@@ -2,7 +2,7 @@
 
 use super::defaults::{
     BLAST_RADIUS_PER_MILLE_MAX, BUDGET_US, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, KIND,
-    LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
+    LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, QUEUE_MS_MAX, SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS,
     VELOCITY_SNAPSHOT_SECONDS,
 };
 use super::required::REQUIRED;
@@ -132,6 +132,19 @@ const KEYS: &[Key] = &[
         name: "drain_seconds",
         value: || DRAIN_SECONDS.to_string(),
         meaning: "Seconds that a stopping engine goes on answering what is there.",
+    },
+    Key {
+        name: "queue_ms_max",
+        value: || QUEUE_MS_MAX.to_string(),
+        meaning: "Milliseconds of work that a worker takes on at once. Payments with a deadline (deadline_us) set a shorter bound,\n\
+                  an eighth of the shortest that is about; what is beyond it is not screened (overloaded) and told when to try\n\
+                  again. Callers that have had less than an equal share come first. 0 refuses nothing: everybody waits.",
+    },
+    Key {
+        name: "caller_requests_per_second_max",
+        value: || "0".to_owned(),
+        meaning: "Screenings that one caller (one certificate name) may ask for in a second, over all its connections; beyond, they\n\
+                  are not screened (overloaded). 0 for as many as they like.",
     },
     Key {
         name: "velocity_keys_max",

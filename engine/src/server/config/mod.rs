@@ -25,14 +25,14 @@ use crate::limits::{IDS_KEPT_MAX, RECENT_REQUESTS_MAX, VELOCITY_KEYS_MAX};
 use crate::policy::Policy;
 use defaults::{
     BLAST_RADIUS_PER_MILLE_MAX, DRAIN_SECONDS, ENGINE, JOURNAL_RESERVE_MIB, JOURNAL_RESERVE_MIB_MAX,
-    JOURNAL_RESERVE_MIB_MIN, KIND, LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, SCREENED_PEOPLE_ALARM,
-    SNAPSHOT_RECORDS, VELOCITY_SNAPSHOT_SECONDS,
+    JOURNAL_RESERVE_MIB_MIN, KIND, LIFT_COOLING_OFF_HOURS, LOOKUPS_PER_DAY_MAX, QUEUE_MS_MAX,
+    SCREENED_PEOPLE_ALARM, SNAPSHOT_RECORDS, VELOCITY_SNAPSHOT_SECONDS,
 };
 use serde::Deserialize;
 use sparr_protocol::ids::MemberName;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ struct Written {
     lift_cooling_off_hours: Option<u32>,
     drain_seconds: Option<u64>,
     velocity_keys_max: Option<usize>,
+    queue_ms_max: Option<u64>,
+    caller_requests_per_second_max: Option<u32>,
     request_ids_max: Option<usize>,
     kind: Option<String>,
     lookups_per_day_max: Option<usize>,
@@ -233,6 +235,12 @@ fn check(written: Written, overrides: Overrides) -> Result<EngineConfig, ConfigE
                 },
                 drain: Duration::from_secs(written.drain_seconds.unwrap_or(DRAIN_SECONDS)),
                 velocity_keys_max: written.velocity_keys_max.unwrap_or(VELOCITY_KEYS_MAX),
+                queue_max: Some(written.queue_ms_max.unwrap_or(QUEUE_MS_MAX))
+                    .filter(|ms| *ms != 0)
+                    .map(Duration::from_millis),
+                caller_requests_per_second_max: written
+                    .caller_requests_per_second_max
+                    .and_then(NonZeroU32::new),
                 request_ids_max: written.request_ids_max.unwrap_or(IDS_KEPT_MAX),
                 tls,
                 kind,

@@ -150,6 +150,8 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
         sandbox: _,
         policy,
         drain,
+        queue_max,
+        caller_requests_per_second_max,
         velocity_keys_max,
         request_ids_max,
         tls,
@@ -222,6 +224,14 @@ fn values(config: &EngineConfig, text: &str) -> Vec<(String, Value)> {
     put("journal_reserve_mib", number(journal_reserve_bytes >> 20));
     put("snapshot_records", number(*snapshot_records));
     put("drain_seconds", number(drain.as_secs()));
+    put(
+        "queue_ms_max",
+        number(queue_max.map_or(0, |max| u64::try_from(max.as_millis()).unwrap_or(u64::MAX))),
+    );
+    put(
+        "caller_requests_per_second_max",
+        number(caller_requests_per_second_max.map_or(0, |max| max.get().into())),
+    );
     put("velocity_keys_max", number(*velocity_keys_max as u64));
     put("budget_us", number(*budget_us));
     put("velocity_snapshot_seconds", number(velocity_snapshot.as_secs()));

@@ -8,6 +8,7 @@ use sparr_protocol::ids::MemberName;
 use sparr_protocol::member::MemberKind;
 use sparr_protocol::personal::Personal;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,6 +88,10 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// How long a stopping engine answers what is there.
     pub drain: Duration,
+    /// How much work a worker takes on at once where no payment says a deadline; `None` refuses nothing.
+    pub queue_max: Option<Duration>,
+    /// How many screenings each caller may ask for in a second.
+    pub caller_requests_per_second_max: Option<NonZeroU32>,
     /// Live velocity keys at most.
     pub velocity_keys_max: usize,
     /// Kept request ids at most.
