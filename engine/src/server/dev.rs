@@ -28,6 +28,7 @@ pub(super) const OTHER_MEMBERS: &[(&str, MemberKind)] = &[
 
 /// Identities beside the one of each role: folder, member (the engine's own where none is named), role, id.
 const SECOND_PERSONS: &[(&str, Option<&str>, Role, &str)] = &[
+    ("gateway-2", None, Role::Gateway, "gateway-2"),
     ("desk-2", None, Role::Desk, "desk-2"),
     ("analyst-2", None, Role::Analyst, "analyst-2"),
     ("risk-2", None, Role::Risk, "risk-2"),
