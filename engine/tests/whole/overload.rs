@@ -12,7 +12,7 @@ use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::response::{AuthorisationResponse, Degraded, Why};
 use sparr_protocol::time::Timestamp;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Far more than fits a quarter of the millisecond that payments give the engine, which is what it takes on at once: a stream
 /// holds some two hundred of them.
@@ -146,7 +146,7 @@ fn without_a_bound_nobody_is_refused_and_with_long_deadlines_neither() {
 fn a_caller_has_no_more_than_its_rate_over_all_connections() {
     const PER_SECOND: f64 = 100.0;
     let (_folder, engine) = start(&format!("caller_requests_per_second_max = {PER_SECOND}\n"));
-    let began = Instant::now();
+    let began = sparr_engine::server::clock::instant();
     let both = run(async { tokio::join!(flood(&engine, 1..1_001, 0), flood(&engine, 1_001..2_001, 0)) });
     // What was saved up, and what came meanwhile.
     let most = 11.0 + (began.elapsed() + Duration::from_millis(10)).as_secs_f64() * PER_SECOND;

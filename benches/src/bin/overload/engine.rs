@@ -25,7 +25,7 @@ const ENGINE_THREADS: &str = "worker-";
 
 /// An engine whose rules are dear.
 pub(crate) struct Bench {
-    pub(crate) engine: Engine,
+    _engine: Engine,
     /// The gateway that is measured, another one, and a desk.
     pub(crate) gateway: ClientConfig,
     pub(crate) other: ClientConfig,
@@ -63,14 +63,16 @@ impl Bench {
         let (gateway, other, desk) = (client("gateway")?, client("gateway-2")?, client("desk")?);
         let cores = std::thread::available_parallelism()?.get();
         if cores >= 2 {
-            machine::threads(None, ENGINE_THREADS).iter().for_each(|thread| machine::pin(Some(thread), 0));
+            for thread in machine::threads(None, ENGINE_THREADS) {
+                machine::pin(Some(thread), 0);
+            }
             machine::pin(None, cores - 1);
         }
         let mut workload = Workload::new(1, POPULATION);
         let request =
             |_| AuthorisationRequest { event_time: None, ..workload.next_request(Timestamp::from_ms(0)) };
         let requests = (0..20_000).map(request).collect();
-        Ok(Self { engine, gateway, other, desk, requests, cores, _folder: folder })
+        Ok(Self { _engine: engine, gateway, other, desk, requests, cores, _folder: folder })
     }
 
     /// The machine and what runs on it.

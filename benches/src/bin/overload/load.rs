@@ -192,7 +192,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 
 /// Raises and lifts a flag of a published test person until it is over.
 async fn raise_and_lift(desk: &ClientConfig, over: &AtomicBool) -> Result<(u64, u64), Failure> {
-    let desk = Client::new(desk.clone())?;
+    let desk = Client::new(desk.clone());
     let subject = SubjectText { text: personal_number(1).into(), kind: SubjectKind::SePerson, country: None };
     let (requested_by, authenticated_by) = (RequestedBy::Person, AuthMethod::BankId);
     let (mut done, mut refused) = (0, 0);

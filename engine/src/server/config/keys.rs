@@ -137,8 +137,9 @@ const KEYS: &[Key] = &[
         name: "queue_ms_max",
         value: || QUEUE_MS_MAX.to_string(),
         meaning: "Milliseconds of work that a worker takes on at once. Payments with a deadline (deadline_us) set a shorter bound,\n\
-                  an eighth of the shortest that is about; what is beyond it is not screened (overloaded) and told when to try\n\
-                  again. Callers that have had less than an equal share come first. 0 refuses nothing: everybody waits.",
+                  a quarter of the shortest that is about, or a sixteenth where too much goes on coming; what is beyond it is not\n\
+                  screened (overloaded) and told when to try again. Callers that have had less than an equal share\n\
+                  come first. 0 refuses nothing: everybody waits.",
     },
     Key {
         name: "caller_requests_per_second_max",
