@@ -6,18 +6,19 @@
 
 use dashmap::DashMap;
 use hashbrown::HashMap;
-use sparr_engine::flags::{FlagSet, Raise, Version};
-use sparr_engine::indicators::{IndicatorSet, Receipt};
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, Role, Wish};
-use sparr_protocol::flag::{Methods, Scope, Terms};
-use sparr_protocol::ids::{Actor, MemberName, Pseudonym, RequestId};
-use sparr_protocol::indicator::{ClassName, Content, ContentDigest, Grade, IndicatorKind};
-use sparr_protocol::time::Timestamp;
+use sparr_benches::clock::now;
+use sparr_benches::planted::{
+    self, KEYS_OF_A_REQUEST, NOW, OneRequest, member, police, pseudonym, raise, share,
+};
+use sparr_engine::flags::FlagSet;
+use sparr_engine::indicators::IndicatorSet;
+use sparr_protocol::ids::Pseudonym;
+use sparr_protocol::indicator::IndicatorKind;
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The engine's own allocator, counting what is in use.
 struct Counting;
@@ -42,16 +43,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const NOW: Timestamp = Timestamp::from_ms(1_795_348_800_000);
 /// Look-ups of one measurement.
 const LOOKUPS: u64 = 2_000_000;
-/// Values that one request is looked up by.
-const KEYS_OF_A_REQUEST: u64 = 10;
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark is about time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 /// Bytes that are allocated.
 fn in_use() -> u64 {
@@ -62,54 +55,9 @@ fn wanted(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
-/// A pseudonym that looks as random as a real one (splitmix64, twice).
-fn pseudonym(number: u64) -> Pseudonym {
-    let mix = |mut x: u64| {
-        x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ x >> 31
-    };
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&mix(number).to_le_bytes());
-    bytes[8..].copy_from_slice(&mix(!number).to_le_bytes());
-    Pseudonym(bytes)
-}
-
-fn member(name: &str) -> MemberName {
-    match MemberName::parse(name) {
-        Some(member) => member,
-        None => panic!("{name} is a legal name"),
-    }
-}
-
-fn version(sequence: u64) -> Version {
-    Version { stamp: NOW.ms() as u64 + sequence, member: member("bench"), engine: 1, epoch: 1, sequence }
-}
-
-fn raise(set: &FlagSet, number: u64) {
-    let terms = Terms {
-        wish: Wish::Verify,
-        scope: Scope::Any,
-        reason: FlagReason::Precaution,
-        requested_by: RequestedBy::Person,
-        authenticated_by: AuthMethod::BankId,
-        compromised: Methods::default(),
-        valid_until: Timestamp::from_ms(NOW.ms() + 1_000_000),
-    };
-    set.raise(pseudonym(number), member("bench"), Raise { version: version(number), terms });
-}
-
 /// Nanoseconds of one look-up, over keys in an order that no cache foresees.
-fn per_lookup(mut look: impl FnMut(Pseudonym) -> bool, first: u64, count: u64) -> f64 {
-    let started = now();
-    let mut found = 0u64;
-    for step in 0..LOOKUPS {
-        let number = first + step.wrapping_mul(0x9E37_79B9_7F4A_7C15) % count;
-        found += u64::from(look(pseudonym(number)));
-    }
-    black_box(found);
-    started.elapsed().as_nanos() as f64 / LOOKUPS as f64
+fn per_lookup(look: impl FnMut(Pseudonym) -> bool, first: u64, count: u64) -> f64 {
+    planted::per_lookup(LOOKUPS, look, first, count)
 }
 
 /// What making the keys costs by itself: it is in every figure above.
@@ -143,30 +91,17 @@ fn flags(count: u64) -> FlagSet {
     set
 }
 
-/// The keys of one request, all but the first unknown.
-fn keys_of_a_request(key: Pseudonym) -> [Pseudonym; KEYS_OF_A_REQUEST as usize] {
-    std::array::from_fn(|at| {
-        let mut key = key;
-        key.0[0] ^= at as u8;
-        key.0[15] ^= at as u8;
-        key
-    })
-}
-
 /// One request's keys at once, beside a bare map that is asked for one after the other.
 fn one_request(set: &FlagSet, count: u64) {
-    let map: HashMap<Pseudonym, u32, foldhash::fast::RandomState> =
-        (0..count).map(|number| (pseudonym(number), number as u32)).collect();
-    let batch = |key| set.may_know_which(&keys_of_a_request(key)) != 0;
-    let serial = |key| keys_of_a_request(key).iter().any(|key| map.contains_key(black_box(key)));
+    let both = OneRequest::over(set, count);
     let mut ratios: Vec<_> = (0..5)
         .map(|_| {
             // A B B A: what drifts, drifts for both.
             let (a, b, c, d) = (
-                per_lookup(batch, count, count),
-                per_lookup(serial, count, count),
-                per_lookup(serial, count, count),
-                per_lookup(batch, count, count),
+                both.at_once(LOOKUPS),
+                both.one_by_one(LOOKUPS),
+                both.one_by_one(LOOKUPS),
+                both.at_once(LOOKUPS),
             );
             ((a + d) / (b + c), (a + d) / 2.0, (b + c) / 2.0)
         })
@@ -216,44 +151,8 @@ fn bare_maps(count: u64) {
     );
 }
 
-fn indicator(number: u64, kind: IndicatorKind, clear: String) -> (ContentDigest, Content) {
-    let mut digest = [0; 32];
-    digest[..16].copy_from_slice(&pseudonym(!number).0);
-    let content = Content {
-        registrar: member("other"),
-        draft: RequestId(pseudonym(number).0),
-        kind,
-        role: None,
-        grade: Grade::Investigated,
-        class: match ClassName::parse("bench") {
-            Some(class) => class,
-            None => panic!("a legal class"),
-        },
-        key_id: 1,
-        value: pseudonym(number),
-        clear,
-        drafted_at: NOW,
-        valid_until: Timestamp::from_ms(NOW.ms() + 1_000_000),
-    };
-    (ContentDigest(digest), content)
-}
-
-fn share(set: &IndicatorSet, number: u64, kind: IndicatorKind, clear: String, by: &Actor) {
-    let (digest, content) = indicator(number, kind, clear);
-    let receipt = Receipt {
-        record: [1; 32],
-        by: by.clone(),
-        is_signed: true,
-        reference: "K1".to_owned(),
-        received_at: NOW,
-        version: version(number),
-    };
-    set.receipt(digest, receipt);
-    set.share(digest, &content, version(number), [1; 32]);
-}
-
 fn indicators(count: u64) {
-    let Some(by) = Actor::new(member("police"), Role::Police, "bench") else { panic!("a legal actor") };
+    let by = police();
     let (before, started) = (in_use(), now());
     let set = IndicatorSet::default();
     (0..count).for_each(|number| share(&set, number, IndicatorKind::Email, String::new(), &by));

@@ -1,21 +1,27 @@
 //! What the benchmarks share: an engine's core with flags and the shipped rules, and a stream of messages for it.
 
+pub mod calls;
+pub mod clock;
 pub mod conformance;
+pub mod planted;
 pub mod rules;
+pub mod tls;
+pub mod windows;
 
+/// What a benchmark gives up on.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+use planted::{raise_for, terms};
 use sparr_engine::decision::VerifyUnavailable;
-use sparr_engine::flags::{Raise, Version};
 use sparr_engine::policy::{Policy, Required, StaleAfter};
 use sparr_engine::request::{Keyring, NetworkKey, ValueKind};
 use sparr_engine::rules::{self as engine_rules, SourceFile, Sources};
 use sparr_engine::state::{EngineClock, Moment, State, StateConfig};
 use sparr_loadgen::people::{Population, personal_number};
 use sparr_loadgen::workload::Workload;
-use sparr_protocol::codes::{AuthMethod, FlagReason, RequestedBy, SubjectKind};
-use sparr_protocol::flag::{Methods, Terms};
+use sparr_protocol::codes::SubjectKind;
 use sparr_protocol::frame::Next;
 use sparr_protocol::identity::Subject;
-use sparr_protocol::ids::MemberName;
 use sparr_protocol::limits::REQUEST_FRAME_BYTES_MAX;
 use sparr_protocol::time::{Date, Timestamp};
 use std::path::Path;
@@ -67,7 +73,7 @@ pub fn core(flags: u64) -> State {
 ///
 /// Where the shipped rules do not load.
 pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
-    let Some(member) = MemberName::parse("bench") else { panic!("a legal name") };
+    let member = planted::member("bench");
     let state = State::new(StateConfig {
         keyring: Keyring::new(NetworkKey::new(1, [7; 32].into()), None),
         policy: Policy {
@@ -89,18 +95,8 @@ pub fn core_that_keeps(flags: u64, ids_kept_max: usize) -> State {
         let Ok(subject) = Subject::parse(&number, SubjectKind::SePerson, None, MOMENT.today) else {
             panic!("a legal number")
         };
-        let version = Version { stamp: at, member, engine: 1, epoch: 1, sequence: at };
-        let terms = Terms {
-            wish: asked.wish,
-            scope: asked.scope,
-            reason: FlagReason::Precaution,
-            requested_by: RequestedBy::Person,
-            authenticated_by: AuthMethod::BankId,
-            compromised: Methods::default(),
-            valid_until: MOMENT.now.saturating_add_ms(86_400_000),
-        };
         let pseudonym = state.keyring.current(ValueKind::Subject, subject.canonical());
-        state.stores.flags.raise(pseudonym, member, Raise { version, terms });
+        raise_for(&state.stores.flags, pseudonym, at, terms(asked.wish, asked.scope));
     }
     let Some(set) = engine_rules::load(&shipped_rules()).set else { panic!("the shipped rules load") };
     state.activate(set, MOMENT);

@@ -40,9 +40,9 @@ impl Dice {
     }
 }
 
-/// The questions that rules are made of.
-pub fn questions() -> Vec<Question> {
-    use Question::{Code, Number, Window};
+/// Questions about the payment alone.
+fn plain_questions() -> Vec<Question> {
+    use Question::{Code, Number};
     let mut all = Vec::new();
     for step in 1..=15 {
         all.push(Number("amount_minor", ">", step * step * 5_000));
@@ -75,17 +75,43 @@ pub fn questions() -> Vec<Question> {
     ] {
         all.extend(values.iter().map(|value| Code(field, value)));
     }
+    all
+}
+
+/// Questions about few windows: what the index was measured with from the beginning.
+pub fn questions() -> Vec<Question> {
+    let mut all = plain_questions();
     for count in [1, 2, 3, 5, 8] {
-        all.push(Window("card", "10m", count));
-        all.push(Window("card", "24h", count * 3));
-        all.push(Window("device", "1h", count));
+        all.push(Question::Window("card", "10m", count));
+        all.push(Question::Window("card", "24h", count * 3));
+        all.push(Question::Window("device", "1h", count));
+    }
+    all
+}
+
+/// Keys of the reference load.
+pub const REFERENCE_KEYS: [&str; 4] = ["card", "subject", "device", "ip"];
+/// Windows of each, with their length in ms.
+pub const REFERENCE_SPANS: [(&str, i64); 3] = [("10m", 600_000), ("1h", 3_600_000), ("24h", 86_400_000)];
+
+/// Questions of the reference load: the same about the payment, and one about each of twelve windows over four keys.
+pub fn reference_questions() -> Vec<Question> {
+    let mut all = plain_questions();
+    for key in REFERENCE_KEYS {
+        for (count, (span, _)) in [3, 6, 12].into_iter().zip(REFERENCE_SPANS) {
+            all.push(Question::Window(key, span, count));
+        }
     }
     all
 }
 
 /// So many rules of two to four questions; every fifth has a choice in it. The same for the same number.
 pub fn forms(count: usize) -> Vec<Form> {
-    let questions = questions();
+    forms_of(&questions(), count)
+}
+
+/// The same of these questions.
+pub fn forms_of(questions: &[Question], count: usize) -> Vec<Form> {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     (0..count)
         .map(|at| {

@@ -6,7 +6,9 @@ use quinn::{
     Connection, Endpoint, EndpointConfig, RecvStream, SendStream, ServerConfig, TokioRuntime, VarInt,
 };
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use sparr_protocol::codes::{Outcome, Review};
 use sparr_protocol::frame::{ALPN, Next};
 use sparr_protocol::ids::{RequestId, RuleSetDigest};
@@ -137,7 +139,8 @@ async fn answer(
     }
 }
 
-fn approval(id: RequestId) -> AuthorisationResponse {
+/// The answer of a service that knows nothing: approved.
+pub fn approval(id: RequestId) -> AuthorisationResponse {
     AuthorisationResponse {
         request_id: id,
         answer: Ok(Decided {
@@ -160,7 +163,7 @@ fn approval(id: RequestId) -> AuthorisationResponse {
 /// An authority made on the spot, with a server's certificate and a client's identity.
 pub struct Keys {
     folder: TempDir,
-    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+    chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
 }
 
@@ -207,16 +210,38 @@ impl Keys {
         self.folder.path()
     }
 
+    /// TLS over TCP with the server's certificate, for clients of the same authority who show theirs, and with this
+    /// protocol inside.
+    pub fn tls_config(&self, alpn: &[u8]) -> Result<Arc<rustls::ServerConfig>, KeysError> {
+        let wrong = |error: &dyn std::fmt::Display| KeysError::Tls(error.to_string());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let authority = CertificateDer::from_pem_file(self.folder.path().join("ca.pem"));
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| wrong(&error))?
+            .with_client_cert_verifier(clients.build().map_err(|error| wrong(&error))?)
+            .with_single_cert(self.chain.clone(), self.private_key())
+            .map_err(|error| wrong(&error))?;
+        tls.alpn_protocols = vec![alpn.to_vec()];
+        Ok(Arc::new(tls))
+    }
+
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
+    }
+
     /// A plain server configuration, with windows that never make a sender wait.
     pub fn server_config(&self) -> Result<ServerConfig, KeysError> {
         let wrong = |error: &dyn std::fmt::Display| KeysError::Tls(error.to_string());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
         let mut tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| wrong(&error))?
             .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), key)
+            .with_single_cert(self.chain.clone(), self.private_key())
             .map_err(|error| wrong(&error))?;
         tls.alpn_protocols = vec![ALPN.to_vec()];
         let crypto = QuicServerConfig::try_from(tls).map_err(|error| wrong(&error))?;

@@ -8,6 +8,7 @@
 //! evaluator. The last gets its variables bound before the clock runs. Medians, and the range of the ratios.
 
 use cel::{Context, Program};
+use sparr_benches::clock::{clocked, timed};
 use sparr_benches::rules::{Form, closures, forms, questions, sources};
 use sparr_benches::{MOMENT, messages, shipped_rules};
 use sparr_engine::facts::schema::{FIELDS, FieldIndex, Read};
@@ -18,7 +19,6 @@ use sparr_engine::velocity::Reading;
 use sparr_engine::velocity::spec::ReadingIndex;
 use sparr_protocol::time::Timestamp;
 use std::hint::black_box;
-use std::time::Instant;
 
 /// Requests that are matched over and over.
 const REQUESTS: usize = 512;
@@ -29,19 +29,6 @@ const PAIRS: usize = 7;
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-/// What something gives, and how many nanoseconds it took.
-#[expect(clippy::disallowed_methods, reason = "a benchmark is about time")]
-fn clocked<T>(run: impl FnOnce() -> T) -> (T, f64) {
-    let start = Instant::now();
-    let given = run();
-    (given, start.elapsed().as_nanos() as f64)
-}
-
-/// Nanoseconds of one call, of so many.
-fn timed(calls: usize, run: impl FnOnce()) -> f64 {
-    clocked(run).1 / calls as f64
 }
 
 fn set_of(forms: &[Form]) -> (RuleSet, f64) {

@@ -5,12 +5,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
-use hashbrown::HashMap;
+use sparr_benches::windows::{BEGIN_MS, FourKeys, Random, event, plan, pseudonym};
 use sparr_engine::request::KeyName;
-use sparr_engine::velocity::spec::{KeyExpr, KindSet, Measure, Plan, ReadingSpec};
-use sparr_engine::velocity::{Amount, Event, Marks, Place, Reading, Velocity};
-use sparr_protocol::codes::Kind;
-use sparr_protocol::ids::Pseudonym;
+use sparr_engine::velocity::{Place, Reading, Velocity};
 use sparr_protocol::time::Timestamp;
 use std::time::Instant;
 
@@ -23,56 +20,11 @@ const WINDOW_MS: i64 = 10 * MINUTE_MS;
 /// Events of a burst, all within one window: a rule that asks for so many must hit.
 const BURST: usize = 6;
 
-/// Reproducible numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % end
-    }
-}
-
 fn main() {
     if !std::env::args().any(|argument| argument == "--costs") {
         bursts();
     }
     costs();
-}
-
-fn plan(keys: &[KeyName], spans_ms: &[i64]) -> Plan {
-    let mut plan = Plan::default();
-    for key in keys {
-        for span_ms in spans_ms {
-            let key = KeyExpr { first: *key, second: None };
-            let spec =
-                ReadingSpec { key, kinds: KindSet::DEFAULT, span_ms: *span_ms, measure: Measure::Count };
-            assert!(plan.add(spec).is_some(), "counts need no tags");
-        }
-    }
-    plan
-}
-
-fn event(time_ms: i64, id: u32) -> Event {
-    Event {
-        time: Timestamp::from_ms(time_ms),
-        amount: Amount::of(100),
-        kind: Kind::CardPayment,
-        tags: [0; 2],
-        id,
-        marks: Marks::default(),
-    }
-}
-
-fn pseudonym(number: u64) -> Pseudonym {
-    let digest = (u128::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-    Pseudonym((digest ^ digest >> 64).to_le_bytes())
 }
 
 /// What a hopping window of so many panes counts at the burst's last event: the panes that lie whole in the window, and
@@ -121,52 +73,21 @@ fn bursts() {
 /// Requests of four keys each, with three windows each, over a million live keys; beside them one `entry += 1` per key.
 fn costs() {
     const LIVE: u64 = 1_000_000;
-    const REQUESTS: u64 = 1_000_000;
-    const KEYS: [KeyName; 4] = [KeyName::Card, KeyName::Subject, KeyName::Device, KeyName::Ip];
-    let plan = plan(&KEYS, &[MINUTE_MS, WINDOW_MS, 60 * MINUTE_MS]);
-    let velocity = Velocity::new(4_000_000);
-    let mut plain: HashMap<Pseudonym, u64, foldhash::fast::RandomState> = HashMap::default();
-    let mut readings = vec![Reading::Absent; plan.readings()];
-    let begin = 1_000_000_000;
-    for number in 0..LIVE {
-        let time = begin + number as i64 / 1_000;
-        let of = &plan.keys()[(number % 4) as usize];
-        velocity.observe(
-            of,
-            Place::of(of, pseudonym(number), None),
-            event(time, number as u32),
-            &mut readings,
-        );
-        plain.insert(pseudonym(number), 1);
-    }
-    let size = velocity.size();
+    const REQUESTS: usize = 1_000_000;
+    let mut both = FourKeys::with(LIVE);
+    let size = both.velocity.size();
     println!("\n{} live keys: {:.0} bytes each", size.keys, size.bytes as f64 / size.keys as f64);
-    let keys: Vec<[u64; 4]> = {
-        let mut random = Random::new(11);
-        (0..REQUESTS).map(|_| std::array::from_fn(|at| random.below(LIVE / 4) * 4 + at as u64)).collect()
-    };
+    let keys = both.draw(REQUESTS);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let rounds = keys.chunks(keys.len() / 8).enumerate();
-    for (round, keys) in rounds {
+    for (round, keys) in keys.chunks(keys.len() / 8).enumerate() {
         // A B B A: what the machine does besides meets both.
         let order = if round % 2 == 0 { [true, false] } else { [false, true] };
         for is_ours in order {
-            let started = Instant::now();
-            for (number, four) in keys.iter().enumerate() {
-                let time = begin + 1_000 + (round * keys.len() + number) as i64 / 100;
-                if !is_ours {
-                    four.iter().for_each(|key| *plain.entry(pseudonym(*key)).or_default() += 1);
-                    continue;
-                }
-                let places: [Place; 4] =
-                    std::array::from_fn(|at| Place::of(&plan.keys()[at], pseudonym(four[at]), None));
-                velocity.expect(places.iter().copied());
-                for (plan, place) in plan.keys().iter().zip(places) {
-                    velocity.observe(plan, place, event(time, number as u32), &mut readings);
-                }
+            if is_ours {
+                ours.push(both.ours(keys, round * keys.len()));
+            } else {
+                theirs.push(both.plainly(keys));
             }
-            let ns = started.elapsed().as_nanos() as f64 / keys.len() as f64;
-            if is_ours { &mut ours } else { &mut theirs }.push(ns);
         }
     }
     let (median_ours, median_theirs) = (median(&mut ours), median(&mut theirs));
@@ -174,19 +95,21 @@ fn costs() {
         "A request with 4 keys and 12 windows: {median_ours:.0} ns; 4 × `entry += 1`: {median_theirs:.0} ns; {:.1} times (goal 3)",
         median_ours / median_theirs
     );
+    let FourKeys { plan, velocity, .. } = both;
+    let mut readings = vec![Reading::Absent; plan.readings()];
     // One update at a time, while another thread forgets what is over.
     let mut times: Vec<f64> = Vec::new();
     std::thread::scope(|scope| {
         let forgetting = scope.spawn(|| {
             for step in 0..20 {
-                velocity.forget(Timestamp::from_ms(begin + 3_000_000 + step * 60_000));
+                velocity.forget(Timestamp::from_ms(BEGIN_MS + 3_000_000 + step * 60_000));
             }
         });
         let mut random = Random::new(13);
         let mut number = 0;
         while !forgetting.is_finished() || times.len() < 200_000 {
             let key = pseudonym(random.below(LIVE));
-            let event = event(begin + 20_000_000, number);
+            let event = event(BEGIN_MS + 20_000_000, number);
             let started = Instant::now();
             let plan = &plan.keys()[(number % 4) as usize];
             velocity.observe(plan, Place::of(plan, key, None), event, &mut readings);

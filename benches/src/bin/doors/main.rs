@@ -10,6 +10,7 @@ mod turns;
 use clap::Parser;
 use http::HttpClient;
 use rustix::process::{Pid, setpriority_process};
+use sparr_benches::Failure;
 use sparr_engine::server::Engine;
 use sparr_engine::server::config::{EngineConfig, Overrides, RulesFrom};
 use sparr_loadgen::frames::{Frames, SOME_MIDNIGHT, Stamp, numbered};
@@ -59,8 +60,6 @@ fn main() -> ExitCode {
         }
     }
 }
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const POPULATION: Population = Population { people: 400_000, merchants: 20_000, flags: 0 };
 /// Requests under way in a closed loop.
