@@ -1,150 +1,271 @@
-//! The table of goals with this run's figures.
+//! The goals with this run's figures: one row for each goal, load and peer.
 
-use crate::contest::Pair;
+use crate::turns::{Figure, Pairs, median};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// One goal and what this run says of it.
+/// What a row is about.
+#[derive(Clone, Debug)]
 pub(crate) struct Goal {
-    id: String,
-    what: String,
-    ours: f64,
-    peer: Option<f64>,
-    ratio: f64,
-    /// Smallest and largest ratio of the pairs.
-    range: (f64, f64),
-    bold: f64,
-    beyond: f64,
-    larger_is_better: bool,
+    /// Its number in the list of goals.
+    pub(crate) id: &'static str,
+    /// Which load the engine had.
+    pub(crate) load: &'static str,
+    /// What is measured.
+    pub(crate) what: String,
+    /// Who stands beside sparr.
+    pub(crate) peer: &'static str,
+    /// What the ratio is held against; `None` where it is there to be known.
+    pub(crate) aim: Option<Aim>,
 }
 
-impl Goal {
-    /// Ours over the peer's should be at least so much.
-    pub(crate) fn at_least(id: &str, what: &str, pair: &Pair, bold: f64, beyond: f64) -> Self {
-        Self::of(id, what, pair, bold, beyond, true)
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Aim {
+    /// At least so much; and more than was hoped for.
+    AtLeast(f64, f64),
+    /// At most so much; and less than was hoped for.
+    AtMost(f64, f64),
+}
+
+impl Aim {
+    fn bounds(self) -> (f64, f64) {
+        let (Self::AtLeast(bold, beyond) | Self::AtMost(bold, beyond)) = self;
+        (bold, beyond)
     }
 
-    /// Ours over the peer's should be at most so much.
-    pub(crate) fn at_most(id: &str, what: &str, pair: &Pair, bold: f64, beyond: f64) -> Self {
-        Self::of(id, what, pair, bold, beyond, false)
-    }
-
-    fn of(id: &str, what: &str, pair: &Pair, bold: f64, beyond: f64, larger_is_better: bool) -> Self {
-        let (ours, peer) = (median(&pair.ours), median(&pair.peers));
-        let ratios: Vec<f64> = pair.ours.iter().zip(&pair.peers).map(|(ours, peer)| ours / peer).collect();
-        let range = ratios
-            .iter()
-            .fold((f64::MAX, f64::MIN), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
-        Self {
-            id: id.to_owned(),
-            what: what.to_owned(),
-            ours,
-            peer: Some(peer),
-            ratio: median(&ratios),
-            range,
-            bold,
-            beyond,
-            larger_is_better,
-        }
-    }
-
-    /// A count, which needs no peer, should be at most so much.
-    pub(crate) fn count(id: &str, what: &str, ours: f64, bold: f64, beyond: f64) -> Self {
-        let (id, what, range) = (id.to_owned(), what.to_owned(), (ours, ours));
-        Self { id, what, ours, peer: None, ratio: ours, range, bold, beyond, larger_is_better: false }
-    }
-
-    fn met(&self) -> &'static str {
-        let reaches = |goal: f64| if self.larger_is_better { self.ratio >= goal } else { self.ratio <= goal };
-        match (reaches(self.beyond), reaches(self.bold)) {
-            (true, _) => "beyond",
-            (false, true) => "bold",
-            (false, false) => "not yet",
+    fn verdict(self, figure: f64) -> Verdict {
+        let reaches = |goal: f64| match self {
+            Self::AtLeast(..) => figure >= goal,
+            Self::AtMost(..) => figure <= goal,
+        };
+        let (bold, beyond) = self.bounds();
+        match (reaches(beyond), reaches(bold)) {
+            (true, _) => Verdict::Beyond,
+            (false, true) => Verdict::Bold,
+            (false, false) => Verdict::NotYet,
         }
     }
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// What this run says of a goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// More than was asked for.
+    Beyond,
+    /// What was asked for.
+    Bold,
+    /// Less.
+    NotYet,
+    /// Nothing was asked for.
+    Information,
+    /// The rounds may not be believed.
+    Invalid,
+    /// Not measured, and so not proven.
+    Skipped,
+    /// Measured by another program.
+    Elsewhere,
+}
+
+impl Verdict {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Beyond => "beyond",
+            Self::Bold => "bold",
+            Self::NotYet => "not yet",
+            Self::Information => "to know",
+            Self::Invalid => "INVALID",
+            Self::Skipped => "SKIPPED",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    goal: Goal,
+    ours: Option<f64>,
+    theirs: Option<f64>,
+    ratio: Option<f64>,
+    /// Smallest and largest ratio of the pairs, or figure of the rounds.
+    range: Option<(f64, f64)>,
+    verdict: Verdict,
+    /// Noise, or why there is no figure.
+    note: String,
+}
+
+impl Row {
+    /// Ours over the peer's, pair by pair.
+    pub(crate) fn beside(goal: Goal, ours: &[Figure], theirs: &[Figure]) -> Self {
+        let pairs = Pairs::of(ours, theirs);
+        let ratio = median(&pairs.ratios);
+        let mut row = Self::of(goal, &pairs.ratios, ratio, &pairs);
+        row.ours = Some(median(&pairs.ours)).filter(|figure| figure.is_finite());
+        row.theirs = Some(median(&pairs.theirs)).filter(|figure| figure.is_finite());
+        row.ratio = Some(ratio).filter(|figure| figure.is_finite());
+        row
+    }
+
+    /// A figure that needs no peer.
+    pub(crate) fn alone(goal: Goal, ours: &[Figure]) -> Self {
+        let pairs = Pairs::of(ours, ours);
+        let figure = median(&pairs.ours);
+        let mut row = Self::of(goal, &pairs.ours, figure, &pairs);
+        row.ours = Some(figure).filter(|figure| figure.is_finite());
+        row
+    }
+
+    /// Nothing was measured.
+    pub(crate) fn skipped(goal: Goal, why: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Skipped, ..Self::without_figures(goal, why.into()) }
+    }
+
+    /// Another program measures it.
+    pub(crate) fn elsewhere(goal: Goal, by: &str) -> Self {
+        Self { verdict: Verdict::Elsewhere, ..Self::without_figures(goal, by.to_owned()) }
+    }
+
+    fn without_figures(goal: Goal, note: String) -> Self {
+        let (ours, theirs, ratio, range) = (None, None, None, None);
+        Self { goal, ours, theirs, ratio, range, verdict: Verdict::Information, note }
+    }
+
+    fn of(goal: Goal, rounds: &[f64], figure: f64, pairs: &Pairs) -> Self {
+        let verdict = match goal.aim {
+            _ if pairs.are_too_few() => Verdict::Invalid,
+            None => Verdict::Information,
+            Some(aim) => aim.verdict(figure),
+        };
+        let note = pairs.doubts.first().map_or_else(String::new, |first| {
+            let all = pairs.doubts.len() + pairs.ratios.len();
+            format!("{} of {all} pairs left out: {first}", pairs.doubts.len())
+        });
+        let least = rounds.iter().copied().reduce(f64::min);
+        let range = least.zip(rounds.iter().copied().reduce(f64::max));
+        Self { range, verdict, ..Self::without_figures(goal, note) }
+    }
+
+    /// Says more in the last column.
+    pub(crate) fn noting(mut self, more: &str) -> Self {
+        if !self.note.is_empty() && !more.is_empty() {
+            self.note.push_str("; ");
+        }
+        self.note.push_str(more);
+        self
+    }
 }
 
 /// For people.
-pub(crate) fn text(goals: &[Goal]) -> String {
+pub(crate) fn text(rows: &[Row]) -> String {
     let mut out = format!(
-        "{:<9}{:<48}{:>12}{:>12}{:>8}  {:<15}{:>6}{:>8}  {}\n",
-        "goal", "what", "ours", "peer", "ratio", "of the pairs", "bold", "beyond", "met"
+        "{:<5}{:<11}{:<56}{:<22}{:>11}{:>11}{:>9}  {:<16}{:>7}{:>8}  {:<10}{}\n",
+        "goal",
+        "load",
+        "what",
+        "peer",
+        "ours",
+        "peer's",
+        "ratio",
+        "of the rounds",
+        "bold",
+        "beyond",
+        "verdict",
+        "noise"
     );
-    for goal in goals {
-        let peer = goal.peer.map_or_else(|| "–".to_owned(), number);
-        let range = format!("{:.2} to {:.2}", goal.range.0, goal.range.1);
+    for row in rows {
+        let Goal { id, load, what, peer, aim } = &row.goal;
+        let range =
+            row.range.map_or_else(String::new, |(low, high)| format!("{}–{}", number(low), number(high)));
+        let (bold, beyond) = aim.map(Aim::bounds).unzip();
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "{:<9}{:<48}{:>12}{:>12}{:>8.2}  {:<15}{:>6.2}{:>8.2}  {}",
-            goal.id,
-            goal.what,
-            number(goal.ours),
-            peer,
-            goal.ratio,
-            range,
-            goal.bold,
-            goal.beyond,
-            goal.met()
+            "{id:<5}{load:<11}{what:<56}{peer:<22}{:>11}{:>11}{:>9}  {range:<16}{:>7}{:>8}  {:<10}{}",
+            maybe(row.ours),
+            maybe(row.theirs),
+            maybe(row.ratio),
+            maybe(bold),
+            maybe(beyond),
+            row.verdict.name(),
+            row.note
         );
     }
     out
 }
 
+fn maybe(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), number)
+}
+
 fn number(value: f64) -> String {
-    if value >= 1_000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 0.1 => format!("{value:.2}"),
+        value => format!("{value:.4}"),
+    }
 }
 
 /// For scripts.
-pub(crate) fn json(goals: &[Goal], machine: &str) -> Value {
-    let goal = |goal: &Goal| {
+pub(crate) fn json(rows: &[Row], machine: &str, noise: &Value) -> Value {
+    let row = |row: &Row| {
+        let Goal { id, load, what, peer, aim } = &row.goal;
+        let (bold, beyond) = aim.map(Aim::bounds).unzip();
+        let (lowest, highest) = row.range.unzip();
         json!({
-            "id": goal.id, "what": goal.what, "ours": goal.ours, "peer": goal.peer, "ratio": goal.ratio,
-            "bold": goal.bold, "beyond": goal.beyond, "met": goal.met(),
+            "goal": id, "load": load, "what": what, "peer": peer, "ours": row.ours, "theirs": row.theirs,
+            "ratio": row.ratio, "lowest": lowest, "highest": highest, "bold": bold, "beyond": beyond,
+            "verdict": row.verdict.name(), "note": row.note,
         })
     };
-    let noise: Vec<Value> = goals
-        .iter()
-        .map(|goal| json!({ "id": goal.id, "lowest": goal.range.0, "highest": goal.range.1 }))
-        .collect();
-    json!({ "goals": goals.iter().map(goal).collect::<Vec<_>>(), "machine": machine, "noise": noise })
+    json!({ "goals": rows.iter().map(row).collect::<Vec<_>>(), "machine": machine, "noise": noise })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn figures(values: &[f64]) -> Vec<Figure> {
+        values.iter().copied().map(Figure::from).collect()
+    }
+
+    fn goal(aim: Aim) -> Goal {
+        Goal { id: "1", load: "reference", what: "rate".to_owned(), peer: "echo", aim: Some(aim) }
+    }
+
     #[test]
     fn a_ratio_is_the_median_of_the_pairs_and_is_held_against_its_goal() {
-        let pair = Pair { ours: vec![50.0, 90.0, 60.0], peers: vec![100.0, 100.0, 100.0] };
-        for (goal, met) in [
-            (Goal::at_least("1", "rate", &pair, 0.5, 0.6), "beyond"),
-            (Goal::at_least("1", "rate", &pair, 0.6, 0.7), "bold"),
-            (Goal::at_least("1", "rate", &pair, 0.7, 0.8), "not yet"),
-            (Goal::at_most("2", "time", &pair, 0.7, 0.5), "bold"),
-            (Goal::at_most("2", "time", &pair, 0.5, 0.4), "not yet"),
-            (Goal::count("5", "count", 0.31, 0.4, 0.3), "bold"),
+        let (ours, theirs) = (figures(&[50.0, 90.0, 60.0]), figures(&[100.0; 3]));
+        for (aim, verdict) in [
+            (Aim::AtLeast(0.5, 0.6), Verdict::Beyond),
+            (Aim::AtLeast(0.6, 0.7), Verdict::Bold),
+            (Aim::AtLeast(0.7, 0.8), Verdict::NotYet),
+            (Aim::AtMost(0.7, 0.5), Verdict::Bold),
+            (Aim::AtMost(0.5, 0.4), Verdict::NotYet),
         ] {
-            assert_eq!(goal.met(), met, "{}", goal.what);
-            assert_eq!(text(&[goal]).lines().count(), 2);
+            assert_eq!(Row::beside(goal(aim), &ours, &theirs).verdict, verdict, "{aim:?}");
         }
-        let goal = Goal::at_least("1", "rate", &pair, 0.5, 0.6);
-        assert_eq!(
-            json(&[goal], "two cores"),
-            json!({
-                "goals": [{
-                    "id": "1", "what": "rate", "ours": 60.0, "peer": 100.0, "ratio": 0.6, "bold": 0.5,
-                    "beyond": 0.6, "met": "beyond",
-                }],
-                "machine": "two cores",
-                "noise": [{ "id": "1", "lowest": 0.5, "highest": 0.9 }],
-            })
-        );
+        let counted = Row::alone(goal(Aim::AtMost(0.4, 0.3)), &figures(&[0.31]));
+        assert_eq!((counted.verdict, counted.ours, counted.ratio), (Verdict::Bold, Some(0.31), None));
+    }
+
+    #[test]
+    fn a_late_generator_makes_a_row_invalid_and_a_row_without_figures_says_why() {
+        let late = Figure { value: 1.0, doubt: Some("the generator was late".to_owned()) };
+        let met = goal(Aim::AtLeast(0.1, 0.1));
+        let rows = [
+            Row::beside(met.clone(), &[late.clone(), late], &figures(&[1.0, 1.0])),
+            Row::skipped(met.clone(), "no redis-server here"),
+            Row::elsewhere(met, "bin restart").noting("ten minutes"),
+        ];
+        let text = text(&rows);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert!(lines[0].contains("INVALID") && lines[0].contains("2 of 2 pairs left out: the generator"));
+        assert!(lines[1].contains("SKIPPED") && lines[1].contains("no redis-server"), "{}", lines[1]);
+        assert!(lines[2].ends_with("elsewhere bin restart; ten minutes"), "{}", lines[2]);
+        let json = json(&rows, "two cores", &json!({ "stolen_percent": 0.5 }));
+        assert_eq!(json["goals"][0]["verdict"], "INVALID");
+        assert_eq!(json["goals"][1]["ratio"], Value::Null, "not a number is no number");
+        assert_eq!((&json["machine"], &json["noise"]["stolen_percent"]), (&json!("two cores"), &json!(0.5)));
     }
 }
