@@ -85,7 +85,8 @@ struct Screening {
 impl Screening {
     /// Nanoseconds of a request under these rules, each request one that was never answered.
     fn round(&mut self, rules: &ActiveRules, requests: u64) -> f64 {
-        let asked = Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped };
+        let asked =
+            Asked { caller: CallerNo(0), moment: MOMENT, since_read: &Stopped, without_shadow: false };
         clock::timed(requests as usize, || {
             for _ in 0..requests {
                 self.number += 1;
