@@ -24,6 +24,7 @@ pub mod record;
 pub mod report;
 pub mod rows;
 pub mod schedule;
+pub mod search;
 pub mod self_test;
 pub mod service;
 pub mod stream;

@@ -116,12 +116,28 @@ fn a_run_is_recorded_in_the_order_of_sending_or_not_at_all() {
 #[test]
 fn a_search_ends_with_a_rate_that_was_tried() {
     let stage = Stage::new(Behaviour::Echo);
-    let search = ["find-max", "--from", "500", "--to", "2000", "--seconds", "1", "--budget-us", "5000000"];
-    let said = stage.json(&search);
-    assert_eq!(said["max_per_s"], 2_000, "{said}");
-    assert_eq!(said["tries"].as_array().map(Vec::len), Some(3), "{said}");
-    let impossible = stage.json(&["find-max", "--from", "500", "--seconds", "1", "--budget-us", "0"]);
+    let search = ["find-max", "--from", "500", "--to", "2000", "--seconds", "1", "--budget-p99", "5s"];
+    let once = stage.json(&[&search[..], &["--repeats", "1"]].concat());
+    assert_eq!((&once["max_per_s"], &once["budget_us"]), (&2_000.into(), &5_000_000.into()), "{once}");
+    assert_eq!(once["tries"].as_array().map(Vec::len), Some(3), "{once}");
+    let repeated = stage.json(&[&search[..], &["--repeats", "2"]].concat());
+    assert_eq!(repeated["max_per_s"], 2_000, "{repeated}");
+    let passed = |one: &serde_json::Value| (one["rate"].as_u64(), one["passed"].as_u64(), one["tries"].as_u64());
+    let rungs: Vec<_> = repeated["repeated"].as_array().expect("a list").iter().map(passed).collect();
+    let all = |rate| (Some(rate), Some(2), Some(2));
+    assert_eq!(rungs, [all(1_600), all(1_800), all(2_000)], "{repeated}");
+    let first = ["find-max", "--from", "500", "--to", "500", "--seconds", "1", "--repeats", "1"];
+    let impossible = stage.json(&[&first[..], &["--budget-p99", "0"]].concat());
     assert_eq!(impossible["max_per_s"], 0, "{impossible}");
+    for (bad, says) in [
+        (&["find-max", "--budget-p99", "1 minute"][..], "give a time like 500us, 1ms or 1.5ms"),
+        (&["find-max", "--budget-p99", "-1ms"], "unexpected argument"),
+        (&["find-max", "--from", "2000", "--to", "500"], "--to 500 is below --from 2000"),
+    ] {
+        let output = stage.command(bad).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{bad:?}");
+        assert!(text(&output.stderr).contains(says), "{bad:?}: {}", text(&output.stderr));
+    }
 }
 
 #[test]

@@ -7,12 +7,13 @@ use clap::Args;
 use serde_json::json;
 use sparr_loadgen::measure::Measured;
 use sparr_loadgen::schedule::Schedule;
+use sparr_loadgen::search::{Found, Search};
 use std::rc::Rc;
 
 /// Arguments of `sparr-load find-max`.
 #[derive(Args)]
 #[command(after_help = "Example:
-  sparr-load find-max --data-dir D --budget-us 500 --fail-policy decline")]
+  sparr-load find-max --data-dir D --budget-p99 500us --fail-policy decline")]
 pub(crate) struct FindMaxArgs {
     /// The first rate that is tried, per second
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
@@ -26,7 +27,10 @@ pub(crate) struct FindMaxArgs {
     /// Stop when the answer is known to within so many percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
     within: u64,
-    /// The same seed gives the same requests
+    /// Tries of each rate around the answer, in a shuffled order; the majority counts. 1 leaves this out
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=99))]
+    repeats: u64,
+    /// The same seed gives the same requests in the same order of tries
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Print one JSON object
@@ -47,9 +51,12 @@ struct Try {
     passes: bool,
 }
 
-/// Searches: doubles until a rate fails, then halves the gap.
+/// Searches: doubles until a rate fails, halves the gap, and tries what is around the answer again.
 pub(crate) fn run(args: &FindMaxArgs) -> Outcome {
     let config = args.connect.config()?;
+    if args.to < args.from {
+        return Err(CannotRun(format!("--to {} is below --from {}", args.to, args.from)));
+    }
     if !args.json {
         println!("  per second  p99/200 ms µs     p99 µs  decided %");
     }
@@ -79,26 +86,19 @@ pub(crate) fn run(args: &FindMaxArgs) -> Outcome {
         tries.push(tried);
         Ok(passes)
     };
-    let (mut good, mut bad) = (0, None);
-    let mut rate = args.from;
-    while bad.is_none() && rate <= args.to {
-        if attempt(rate)? {
-            (good, rate) = (rate, rate * 2);
-        } else {
-            bad = Some(rate);
-        }
-    }
-    while let Some(over) = bad.filter(|over| over - good > over * args.within / 100) {
-        let middle = good + (over - good) / 2;
-        if middle == 0 || middle == good {
-            break;
-        }
-        if attempt(middle)? {
-            good = middle;
-        } else {
-            bad = Some(middle);
-        }
-    }
+    let search = Search {
+        rates: args.from..=args.to,
+        within_percent: args.within,
+        repeats: args.repeats,
+        seed: args.seed,
+    };
+    let found = search.run(&mut attempt)?;
+    say(args, &found, &tries);
+    Ok(if found.max_per_s == 0 { Ended::Findings } else { Ended::Fine })
+}
+
+fn say(args: &FindMaxArgs, found: &Found, tries: &[Try]) {
+    let (max, budget_us) = (found.max_per_s, args.spread.budget_us);
     if args.json {
         let tries: Vec<_> = tries
             .iter()
@@ -109,11 +109,21 @@ pub(crate) fn run(args: &FindMaxArgs) -> Outcome {
                 })
             })
             .collect();
-        println!("{}", json!({ "max_per_s": good, "budget_us": args.spread.budget_us, "tries": tries }));
-    } else if good == 0 {
-        println!("no rate from {} per second on stays within {} µs", args.from, args.spread.budget_us);
-    } else {
-        println!("{good} requests per second stay within {} µs", args.spread.budget_us);
+        let repeated: Vec<_> = found
+            .repeated
+            .iter()
+            .map(|one| json!({ "rate": one.rate, "passed": one.passed, "tries": one.tries }))
+            .collect();
+        let all = json!({ "max_per_s": max, "budget_us": budget_us, "tries": tries, "repeated": repeated });
+        println!("{all}");
+        return;
     }
-    Ok(if good == 0 { Ended::Findings } else { Ended::Fine })
+    for one in &found.repeated {
+        let passes = if one.passes() { "" } else { "  over" };
+        println!("{:>12}  passed {} of {}{passes}", one.rate, one.passed, one.tries);
+    }
+    match max {
+        0 => println!("no rate from {} per second on stays within {budget_us} µs", args.from),
+        _ => println!("{max} requests per second stay within {budget_us} µs"),
+    }
 }

@@ -90,8 +90,9 @@ pub(crate) struct Spread {
     /// Microseconds that a request gives the engine, sent with it; 0 for none
     #[arg(long, value_name = "µs", default_value_t = 50_000)]
     pub(crate) deadline_us: u32,
-    /// The p99 that is asked for in the median 200 ms, from the intended send time
-    #[arg(long, value_name = "µs", default_value_t = 1_000)]
+    /// The p99 that is asked for in the median 200 ms, from the intended send time: 500us, 1ms, 1.5ms, 1s; a bare
+    /// number is microseconds
+    #[arg(long = "budget-p99", alias = "budget-us", value_name = "TIME", default_value = "1ms", value_parser = microseconds)]
     pub(crate) budget_us: u64,
     /// Keep the generator on this core
     #[arg(long, value_name = "CORE")]
@@ -117,6 +118,18 @@ impl Spread {
             patience: Duration::from_secs(5),
         }
     }
+}
+
+/// Microseconds out of `500us`, `1ms`, `1.5ms` or `1s`, or a bare number of them; at most an hour.
+fn microseconds(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, f64); 4] = [("us", 1.0), ("µs", 1.0), ("ms", 1e3), ("s", 1e6)];
+    const HOUR_US: f64 = 3.6e9;
+    let unit = UNITS.iter().find_map(|(unit, us)| text.strip_suffix(unit).map(|number| (number, *us)));
+    let (number, us) = unit.unwrap_or((text, 1.0));
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let us = number.parse::<f64>().ok().filter(|_| is_plain).map(|number| number * us);
+    let fits = us.filter(|us| *us <= HOUR_US);
+    fits.map(|us| us.round() as u64).ok_or_else(|| "give a time like 500us, 1ms or 1.5ms".to_owned())
 }
 
 /// Which time requests carry.
