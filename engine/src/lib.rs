@@ -62,6 +62,7 @@ pub mod aftermath;
 pub mod backtest;
 #[cfg(feature = "server")]
 pub mod cli;
+mod compact_index;
 #[cfg(feature = "server")]
 pub(crate) mod contract;
 pub mod decision;
@@ -85,6 +86,7 @@ pub mod metrics;
 pub(crate) mod pack;
 pub mod planted;
 pub mod policy;
+mod prefetch;
 pub mod recent;
 pub mod replication;
 pub mod request;

@@ -70,12 +70,13 @@ impl Search {
             start.saturating_sub(2 * rung(start)),
             start.saturating_sub(rung(start)),
             start,
-            bad.unwrap_or(start + rung(start)),
+            bad.unwrap_or_else(|| start + rung(start)),
         ];
         let mut repeated: Vec<Repeated> = Vec::new();
         let mut random = Random::new(self.seed);
         for _ in 0..ROUNDS_MAX {
-            ladder.retain(|rate| self.rates.contains(rate) && repeated.iter().all(|known| known.rate != *rate));
+            ladder
+                .retain(|rate| self.rates.contains(rate) && repeated.iter().all(|known| known.rate != *rate));
             ladder.dedup();
             if ladder.is_empty() {
                 break;
@@ -84,7 +85,10 @@ impl Search {
             repeated.sort_unstable_by_key(|one| one.rate);
             let (lowest, highest) = (repeated[0], repeated[repeated.len() - 1]);
             ladder = if !lowest.passes() && lowest.rate > low {
-                (1..=3).rev().map(|rungs| lowest.rate.saturating_sub(rungs * rung(lowest.rate)).max(low)).collect()
+                (1..=3)
+                    .rev()
+                    .map(|rungs| lowest.rate.saturating_sub(rungs * rung(lowest.rate)).max(low))
+                    .collect()
             } else if repeated.iter().all(|one| one.passes()) {
                 (1..=3).map(|rungs| (highest.rate + rungs * rung(highest.rate)).min(high)).collect()
             } else {

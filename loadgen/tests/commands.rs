@@ -122,7 +122,8 @@ fn a_search_ends_with_a_rate_that_was_tried() {
     assert_eq!(once["tries"].as_array().map(Vec::len), Some(3), "{once}");
     let repeated = stage.json(&[&search[..], &["--repeats", "2"]].concat());
     assert_eq!(repeated["max_per_s"], 2_000, "{repeated}");
-    let passed = |one: &serde_json::Value| (one["rate"].as_u64(), one["passed"].as_u64(), one["tries"].as_u64());
+    let passed =
+        |one: &serde_json::Value| (one["rate"].as_u64(), one["passed"].as_u64(), one["tries"].as_u64());
     let rungs: Vec<_> = repeated["repeated"].as_array().expect("a list").iter().map(passed).collect();
     let all = |rate| (Some(rate), Some(2), Some(2));
     assert_eq!(rungs, [all(1_600), all(1_800), all(2_000)], "{repeated}");

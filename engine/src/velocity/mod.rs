@@ -5,10 +5,8 @@
 
 mod distinct;
 mod event;
-mod index;
 mod observed;
 mod panes;
-mod prefetch;
 mod saved;
 mod sizes;
 pub mod spec;

@@ -6,9 +6,9 @@
 //! and both can be asked for before they are needed.
 
 use super::Place;
-use super::index::Index;
-use super::prefetch::prefetch;
 use super::window::Record;
+use crate::compact_index::Index;
+use crate::prefetch::prefetch;
 use sparr_protocol::time::Timestamp;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -27,6 +27,7 @@ pub(super) use tail::{reach, replay};
 
 use super::clock;
 use super::config::EngineConfig;
+use super::polite;
 use super::rule_store::RuleStore;
 use crate::decision::VerifyUnavailable;
 use crate::decisions::{Entry, Gap, GapWhy};
@@ -110,8 +111,10 @@ fn start(
     let (spare, spares) = bounded(SPARE_MAX);
     let keeps = Keeps { days: config.keep_days, bytes_max: config.bytes_max };
     let writer = Writer::new(folder, key, epoch, keeps, gate.clone(), spare);
-    let thread =
-        std::thread::Builder::new().name("decision-log".to_owned()).spawn(move || writer.run(&waiting))?;
+    let thread = std::thread::Builder::new().name("decision-log".to_owned()).spawn(move || {
+        polite::stand_back();
+        writer.run(&waiting);
+    })?;
     let feed = Feed::new(gate.clone(), chunks, spares, verify_unavailable, &first);
     Ok((gate, feed, thread))
 }

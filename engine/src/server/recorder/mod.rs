@@ -14,6 +14,7 @@ pub(in crate::server) use recalls::Recalls;
 use super::clock;
 use super::decision_log::{Feed, Gate, WAITING_MAX as LOGGED_MAX};
 use super::journal::Reply;
+use super::polite;
 use crate::aftermath::{AFTERMATH_MAX, KeptLabel, KeptResult, Told};
 use crate::facts::windows;
 use crate::recent::{Recaller, Recorded, Touch};
@@ -135,8 +136,10 @@ pub(super) fn start(
     let handle = RecorderHandle { handed, spare, state: state.clone(), log: gate, recalls: recalls.clone() };
     let (recaller, touched) = (Recaller::default(), Vec::new());
     let mut recorder = Recorder { state, file, recalls, recaller, touched, feed, give_back };
-    let thread =
-        std::thread::Builder::new().name("recorder".to_owned()).spawn(move || recorder.run(&waiting))?;
+    let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || {
+        polite::stand_back();
+        recorder.run(&waiting);
+    })?;
     Ok((handle, thread))
 }
 

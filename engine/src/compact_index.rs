@@ -1,11 +1,12 @@
-//! Where each place's record lies in a table: eight bytes a key, so that a look-up reads one line of memory.
+//! Where the record of each key lies in a table: eight bytes a key, so that a look-up reads one line of memory.
 //!
-//! Open addressing with linear probing. An entry holds 32 bits of its place, which tell it from nearly all others, and the
-//! record's number. Entries are moved when the index grows or one goes, without looking at what they stand for.
+//! Open addressing with linear probing. An entry holds a print, 32 bits of a hash of its key, which tell it from nearly all
+//! others, and the record's number. Entries are moved when the index grows or one goes, without looking at what they
+//! stand for: a table that grows moves eight bytes a key, and its records stay where they are.
 
-use super::prefetch::prefetch;
+use crate::prefetch::prefetch;
 
-/// Bits of a place, and the number of its record plus one; zero is free.
+/// A print, and the number of its record plus one; zero is free.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Entry(u64);
 
@@ -27,7 +28,7 @@ impl Entry {
 
 /// The index of one table.
 #[derive(Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// A power of two of entries, a quarter of them free; none before the first.
     entries: Box<[Entry]>,
     taken: usize,
@@ -38,20 +39,20 @@ impl Index {
         self.entries.len() - 1
     }
 
-    /// Where the entry of a place belongs. Prints are uniform.
+    /// Where the entry of a print belongs. Prints are uniform.
     fn home(&self, print: u32) -> usize {
         print as usize & self.mask()
     }
 
-    /// Has the line of memory fetched in which a place's entry lies.
-    pub(super) fn expect(&self, print: u32) {
+    /// Has the line of memory fetched in which the entry of a print lies.
+    pub(crate) fn expect(&self, print: u32) {
         if !self.entries.is_empty() {
             prefetch(&self.entries[self.home(print)]);
         }
     }
 
     /// Finds the record that `is_it` knows among those with this print.
-    pub(super) fn find(&self, print: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, print: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let at = self.position(print, |entry| is_it(entry.at()))?;
         Some(self.entries[at].at())
     }
@@ -73,7 +74,7 @@ impl Index {
     }
 
     /// Adds a record that is not there.
-    pub(super) fn add(&mut self, print: u32, at: u32) {
+    pub(crate) fn add(&mut self, print: u32, at: u32) {
         if (self.taken + 1) * 4 > self.entries.len() * 3 {
             self.grow();
         }
@@ -96,7 +97,7 @@ impl Index {
     }
 
     /// Removes a record. What comes behind it moves up, as far as it belongs there: a search never meets a hole.
-    pub(super) fn remove(&mut self, print: u32, record: u32) {
+    pub(crate) fn remove(&mut self, print: u32, record: u32) {
         let Some(mut hole) = self.position(print, |entry| entry.at() == record) else { return };
         self.taken -= 1;
         let mut at = hole;
@@ -117,8 +118,14 @@ impl Index {
         self.entries[hole] = Entry::FREE;
     }
 
+    /// Forgets all, and keeps its room.
+    pub(crate) fn clear(&mut self) {
+        self.entries.fill(Entry::FREE);
+        self.taken = 0;
+    }
+
     /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.entries)
     }
 }

@@ -4,12 +4,14 @@
 //! is dropped whole: forgetting costs nothing per id, and no id is dropped before its time unless there are too
 //! many, in which case requests that may be retries of dropped ids are refused instead of being counted twice.
 
+mod generation;
+
 use crate::limits::{EVENT_EARLY_MS_MAX, EVENT_LATE_MS_MAX, IDS_KEPT_MS};
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use generation::{Generation, Key};
 use sparr_protocol::ids::RequestId;
 use sparr_protocol::response::AuthorisationResponse;
 use sparr_protocol::time::Timestamp;
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Shards, so that engine cores seldom meet at a lock.
@@ -54,8 +56,6 @@ struct Kept {
     answer: Option<AuthorisationResponse>,
 }
 
-type Generation = HashMap<(RequestId, CallerNo), Kept, foldhash::fast::RandomState>;
-
 struct Shard {
     newer: Generation,
     older: Generation,
@@ -69,7 +69,10 @@ struct Shard {
 pub struct Ids {
     shards: Box<[Mutex<Shard>]>,
     generation_max: usize,
-    hasher: foldhash::fast::FixedState,
+    /// The same on every machine: which ids are forgotten first must not be chance.
+    shard_of: foldhash::fast::FixedState,
+    /// Another one in each process: whoever gives ids cannot give ones that lie in each other's way.
+    print_of: foldhash::fast::RandomState,
 }
 
 impl Ids {
@@ -85,15 +88,19 @@ impl Ids {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
             generation_max: (kept_max / SHARDS / 2).max(1),
-            hasher: foldhash::fast::FixedState::default(),
+            shard_of: foldhash::fast::FixedState::default(),
+            print_of: foldhash::fast::RandomState::default(),
         }
     }
 
     fn shard(&self, id: RequestId) -> MutexGuard<'_, Shard> {
-        use std::hash::BuildHasher as _;
-        let at = self.hasher.hash_one(id) as usize % SHARDS;
+        let at = self.shard_of.hash_one(id) as usize % SHARDS;
         // A shard is whole between calls: a panic while it is held leaves nothing half done.
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn print(&self, key: Key) -> u32 {
+        (self.print_of.hash_one(key) >> 32) as u32
     }
 
     /// Looks an id up, and reserves it where it is new.
@@ -106,9 +113,10 @@ impl Ids {
         event_time: Timestamp,
         now: Timestamp,
     ) -> Known {
-        let mut shard = self.shard(id);
+        let (key, mut shard) = ((id, caller), self.shard(id));
+        let print = self.print(key);
         shard.turn(now, self.generation_max);
-        if let Some(kept) = shard.newer.get(&(id, caller)).or_else(|| shard.older.get(&(id, caller))) {
+        if let Some(kept) = shard.get(print, key) {
             return match kept.answer {
                 _ if kept.body != body => Known::Conflict,
                 Some(answer) => Known::Answered(answer),
@@ -118,37 +126,34 @@ impl Ids {
         if event_time <= shard.forgotten_until {
             return Known::Forgotten;
         }
-        shard.newer.insert((id, caller), Kept { body, binding, answer: None });
+        shard.newer.add(print, key, Kept { body, binding, answer: None });
         Known::Reserved
     }
 
     /// Keeps the answer of a reserved id.
     pub fn answer(&self, id: RequestId, caller: CallerNo, answer: AuthorisationResponse) {
-        let mut shard = self.shard(id);
-        let Shard { newer, older, .. } = &mut *shard;
-        if let Some(kept) = newer.get_mut(&(id, caller)).or_else(|| older.get_mut(&(id, caller))) {
+        let (key, mut shard) = ((id, caller), self.shard(id));
+        let (print, Shard { newer, older, .. }) = (self.print(key), &mut *shard);
+        if let Some(kept) = newer.get_mut(print, key).or_else(|| older.get_mut(print, key)) {
             kept.answer = Some(answer);
         }
     }
 
     /// Gives a reserved id back: the request was not screened, and a retry shall be tried again.
     pub fn release(&self, id: RequestId, caller: CallerNo) {
-        let mut shard = self.shard(id);
-        let Shard { newer, older, .. } = &mut *shard;
+        let (key, mut shard) = ((id, caller), self.shard(id));
+        let (print, Shard { newer, older, .. }) = (self.print(key), &mut *shard);
         for generation in [newer, older] {
-            if let Entry::Occupied(kept) = generation.entry((id, caller))
-                && kept.get().answer.is_none()
-            {
-                kept.remove();
+            if generation.get(print, key).is_some_and(|kept| kept.answer.is_none()) {
+                generation.remove(print, key);
             }
         }
     }
 
     /// Whether an id that is still kept was a request about the same payment.
     pub fn was_about(&self, id: RequestId, caller: CallerNo, binding: Binding) -> bool {
-        let shard = self.shard(id);
-        let kept = shard.newer.get(&(id, caller)).or_else(|| shard.older.get(&(id, caller)));
-        kept.is_some_and(|kept| kept.binding == binding)
+        let (key, shard) = ((id, caller), self.shard(id));
+        shard.get(self.print(key), key).is_some_and(|kept| kept.binding == binding)
     }
 
     /// How many ids are kept.
@@ -167,6 +172,10 @@ impl Ids {
 }
 
 impl Shard {
+    fn get(&self, print: u32, key: Key) -> Option<&Kept> {
+        self.newer.get(print, key).or_else(|| self.older.get(print, key))
+    }
+
     /// Closes the newer generation when it is old or full, and drops the older one.
     fn turn(&mut self, now: Timestamp, generation_max: usize) {
         if self.newer_since == Timestamp::MIN {

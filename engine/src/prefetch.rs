@@ -3,7 +3,7 @@
 /// Has the line fetched in which a value begins, where the processor can be told to.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "the intrinsic takes a pointer")]
-pub(super) fn prefetch<T>(value: &T) {
+pub(crate) fn prefetch<T>(value: &T) {
     use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: a prefetch changes nothing that a program can see and does not fault, whatever the address; this one is of a
     // live reference.
@@ -12,4 +12,4 @@ pub(super) fn prefetch<T>(value: &T) {
 
 /// Nothing, where there is no stable way to ask.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn prefetch<T>(_: &T) {}
+pub(crate) fn prefetch<T>(_: &T) {}
