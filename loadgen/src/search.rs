@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn repeats_put_right_what_single_tries_get_wrong() {
         let near = |repeats: u64| {
-            (0..200).filter(|seed| {
+            (0..200).filter(move |seed| {
                 let max = found(&search(repeats, *seed), 100_000, 100).max_per_s;
                 (80_000..=120_000).contains(&max)
             })

@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 /// thousand, and what has piled up while the machine paused, are answered whole.
 const ROUND_OF_DEADLINE: u32 = 4;
 
-/// And so much where no round was easy for [`STANDING`]: a queue that stays helps nobody, and everybody waits in it.
+/// And so much where no round was easy for [`STANDING`]: a queue that stays helps nobody, and everybody waits in it. So much as
+/// well for a caller of whom something was refused lately, while others ask: they are not to wait for its bursts.
 const ROUND_OF_DEADLINE_STANDING: u32 = 16;
 
 /// How long a queue stands before it is no burst any more.
@@ -67,6 +68,7 @@ pub(super) struct Admission {
     /// Screening time of this round, and how much of it a round may have by the deadlines that are about.
     spent: Duration,
     room: Duration,
+    room_standing: Duration,
     /// Whether anything was refused in this round, when the last round ended in which something was, and when one that had
     /// little to do.
     refused: bool,
@@ -92,6 +94,7 @@ impl Admission {
             round: 0,
             spent: Duration::ZERO,
             room: longest.unwrap_or_default(),
+            room_standing: longest.unwrap_or_default(),
             refused: false,
             refused_at: None,
             easy_at: now,
@@ -122,10 +125,9 @@ impl Admission {
     }
 
     fn end_round(&mut self, now: Instant) {
-        let little = self.longest_round(ROUND_OF_DEADLINE_STANDING);
         if self.refused {
             self.refused_at = Some(now);
-        } else if self.spent < little {
+        } else if self.spent < self.room_standing {
             self.easy_at = now;
         }
         (self.refused, self.spent) = (false, Duration::ZERO);
@@ -155,15 +157,16 @@ impl Admission {
             }
         }
         self.shares.asks(caller);
-        if self.spent + self.spent < self.room {
+        let room = if self.shares.crowds_others(caller) { self.room_standing } else { self.room };
+        if self.spent + self.spent < room {
             return Verdict::Screen;
         }
         // Whoever has had less than the others is served from as much room again: that bounds what all of them take.
-        if self.spent < self.room || (self.spent < self.room + self.room && self.shares.has_had_less(caller))
-        {
+        if self.spent < room || (self.spent < room + room && self.shares.has_had_less(caller)) {
             return Verdict::WithoutShadow;
         }
         self.refused = true;
+        self.shares.refused(caller);
         self.counted.1 += 1;
         Verdict::Refuse { retry_after_ms: self.retry_after_ms(spread) }
     }
@@ -179,8 +182,8 @@ impl Admission {
 
     /// How much work a round may have, so that what comes at its beginning is answered in time after the next.
     fn make_room(&mut self) {
-        self.room =
-            self.longest_round(if self.is_standing { ROUND_OF_DEADLINE_STANDING } else { ROUND_OF_DEADLINE });
+        self.room_standing = self.longest_round(ROUND_OF_DEADLINE_STANDING);
+        self.room = if self.is_standing { self.room_standing } else { self.longest_round(ROUND_OF_DEADLINE) };
     }
 
     fn longest_round(&self, of_deadline: u32) -> Duration {

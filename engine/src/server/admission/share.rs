@@ -20,7 +20,12 @@ struct Share {
     had: Duration,
     asked: bool,
     is_active: bool,
+    /// Epochs for which it is remembered that something of it was refused.
+    refused: u8,
 }
+
+/// Epochs that a refusal is remembered, the one in which it was included.
+const REFUSED_REMEMBERED: u8 = 2;
 
 impl Shares {
     /// The place of a caller, for one more connection.
@@ -29,7 +34,8 @@ impl Shares {
         let at = known.or_else(|| self.callers.iter().position(|share| share.actor.is_none()));
         let at = at.unwrap_or_else(|| {
             let (connections, had) = (0, Duration::ZERO);
-            self.callers.push(Share { actor: None, connections, had, asked: false, is_active: false });
+            let (asked, is_active, refused) = (false, false, 0);
+            self.callers.push(Share { actor: None, connections, had, asked, is_active, refused });
             self.callers.len() - 1
         });
         let share = &mut self.callers[at];
@@ -64,17 +70,34 @@ impl Shares {
         self.callers[at].had * self.active < self.total
     }
 
+    /// Something of a caller was refused.
+    pub(super) fn refused(&mut self, at: usize) {
+        self.callers[at].refused = REFUSED_REMEMBERED;
+    }
+
+    /// Whether a caller has lately asked for more than there was room for, while others ask as well.
+    pub(super) fn crowds_others(&self, at: usize) -> bool {
+        self.active > 1 && self.callers[at].refused > 0
+    }
+
     /// Half of what was had is forgotten, and who did not ask lately.
     pub(super) fn fade(&mut self) {
         (self.total, self.active) = (Duration::ZERO, 0);
         for share in &mut self.callers {
             share.had = if share.had < Duration::from_micros(1) { Duration::ZERO } else { share.had / 2 };
             share.is_active = std::mem::take(&mut share.asked);
+            share.refused = share.refused.saturating_sub(1);
             self.total += share.had;
             self.active += u32::from(share.is_active);
             if share.connections == 0 && share.had.is_zero() {
                 share.actor = None;
             }
         }
+    }
+
+    /// The control of a test: what it is like when no refusal is remembered.
+    #[cfg(test)]
+    pub(super) fn forget_refusals(&mut self) {
+        self.callers.iter_mut().for_each(|share| share.refused = 0);
     }
 }

@@ -43,6 +43,8 @@ enum Protection {
     NoAdmission,
     /// All callers are one.
     NoShares,
+    /// A caller of whom something was refused is one like all others.
+    NoMemory,
 }
 
 fn actor(number: usize) -> Actor {
@@ -79,6 +81,9 @@ fn run(
         read.rotate_left(round as usize % callers);
         for arrival in read.into_iter().flatten() {
             admission.turn(round, began + now);
+            if protection == Protection::NoMemory {
+                admission.shares.forget_refusals();
+            }
             let place = places[arrival.caller];
             let retry_after_ms = match admission.judge(
                 place,
@@ -225,6 +230,26 @@ fn the_flood_of_one_caller_does_not_refuse_the_others() {
     // The control: where all callers are one, the light one is refused like the flood.
     let (refused, ..) = seen(Protection::NoShares);
     assert!(refused > 0.3, "without shares {refused:.4} are refused");
+}
+
+#[test]
+fn the_bursts_of_one_caller_do_not_keep_the_others_waiting() {
+    let seen = |protection| {
+        let light = at_rate(1_000.0, Duration::ZERO, END, 0);
+        // Half of what can be done, 160 at once: between two bursts there is a pause in which no queue stands.
+        let at = |number: u32| Duration::from_millis(50) * number;
+        let bursts = (0..200).flat_map(|number| (0..160).map(move |_| (at(number), 1)));
+        let mut arrivals: Vec<_> = light.chain(bursts).collect();
+        arrivals.sort_unstable();
+        let ended = run(arrivals.into_iter(), 2, protection);
+        let light = ended.iter().filter(|one| one.caller == 0 && one.began > Duration::from_secs(1));
+        assert!(light.clone().all(|one| one.retry_after_ms.is_none()), "the light caller is never refused");
+        p99(light.map(|one| one.took))
+    };
+    let (took, without) = (seen(Protection::All), seen(Protection::NoMemory));
+    assert!(took <= DEADLINE / 6, "the light caller's p99 is {took:?}");
+    // The control: each burst has the room of a first one, and everybody waits for it.
+    assert!(without >= DEADLINE / 4, "without memory it is {without:?}");
 }
 
 #[test]
