@@ -1,9 +1,10 @@
 //! The search for the highest rate that passes, on machines where a try now and then says the wrong thing.
 //!
 //! Doubling and halving find the place with few tries, and each of them may err: a pause of the machine fails a rate that
-//! would do, and a lucky quiet second passes one that would not. So the rates around that place are tried again, each
-//! several times and all in a shuffled order, that what drifts meanwhile strikes all alike; the majority of a rate's tries
-//! counts.
+//! would do, and a lucky quiet second passes one that would not. So a rate fails by the majority of its tries only, because
+//! one failure too low leads far away from the place; one pass too high leads no further than the next rate. And the rates
+//! around that place are tried again, each several times and all in a shuffled order, that what drifts meanwhile strikes all
+//! alike; the majority of a rate's tries counts.
 
 use crate::random::Random;
 use std::ops::RangeInclusive;
@@ -59,7 +60,7 @@ impl Search {
     ///
     /// `attempt`'s own; it ends the search.
     pub fn run<E>(&self, mut attempt: impl FnMut(u64) -> Result<bool, E>) -> Result<Found, E> {
-        let (good, bad) = self.bracket(&mut attempt)?;
+        let (good, bad) = self.bracket(&mut |rate| self.passes_at_all(rate, &mut attempt))?;
         if self.repeats < 2 {
             return Ok(Found { max_per_s: good, repeated: Vec::new() });
         }
@@ -122,6 +123,22 @@ impl Search {
             }
         }
         Ok((good, bad))
+    }
+
+    /// Whether a rate passes at its first try, or else in most of its tries.
+    fn passes_at_all<E>(
+        &self,
+        rate: u64,
+        attempt: &mut impl FnMut(u64) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        if attempt(rate)? {
+            return Ok(true);
+        }
+        let (mut passed, mut failed) = (0, 1);
+        while passed * 2 <= self.repeats && failed * 2 < self.repeats {
+            *(if attempt(rate)? { &mut passed } else { &mut failed }) += 1;
+        }
+        Ok(passed * 2 > self.repeats)
     }
 
     /// Each rate several times, in an order that follows from nothing but the seed.
