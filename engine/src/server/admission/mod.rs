@@ -68,6 +68,7 @@ pub(super) struct Admission {
     /// Screening time of this round, and how much of it a round may have by the deadlines that are about.
     spent: Duration,
     room: Duration,
+    room_burst: Duration,
     room_standing: Duration,
     /// Whether anything was refused in this round, when the last round ended in which something was, and when one that had
     /// little to do.
@@ -94,6 +95,7 @@ impl Admission {
             round: 0,
             spent: Duration::ZERO,
             room: longest.unwrap_or_default(),
+            room_burst: longest.unwrap_or_default(),
             room_standing: longest.unwrap_or_default(),
             refused: false,
             refused_at: None,
@@ -157,12 +159,15 @@ impl Admission {
             }
         }
         self.shares.asks(caller);
-        let room = if self.shares.crowds_others(caller) { self.room_standing } else { self.room };
+        let had_less = self.shares.has_had_less(caller);
+        let crowds = !had_less && self.shares.crowds_others(caller);
+        let room = if crowds { self.room_standing } else { self.room };
         if self.spent + self.spent < room {
             return Verdict::Screen;
         }
-        // Whoever has had less than the others is served from as much room again: that bounds what all of them take.
-        if self.spent < room || (self.spent < room + room && self.shares.has_had_less(caller)) {
+        // Whoever has had less than the others is served from as much room again as a burst has: that bounds what all of
+        // them take.
+        if self.spent < room || (had_less && self.spent < self.room + self.room_burst) {
             return Verdict::WithoutShadow;
         }
         self.refused = true;
@@ -182,8 +187,9 @@ impl Admission {
 
     /// How much work a round may have, so that what comes at its beginning is answered in time after the next.
     fn make_room(&mut self) {
+        self.room_burst = self.longest_round(ROUND_OF_DEADLINE);
         self.room_standing = self.longest_round(ROUND_OF_DEADLINE_STANDING);
-        self.room = if self.is_standing { self.room_standing } else { self.longest_round(ROUND_OF_DEADLINE) };
+        self.room = if self.is_standing { self.room_standing } else { self.room_burst };
     }
 
     fn longest_round(&self, of_deadline: u32) -> Duration {
