@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt as _, LengthLimitError};
 use serde_json::{Value, json};
 use sparr_protocol::exchange::{
     ExchangeAnswer, ExchangeRequest, IndicatorOperation, Operation, Refusal, Said,
@@ -23,8 +23,11 @@ use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::response::{AuthorisationResponse, Why};
 use std::error::Error as _;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// A body that is too large by little is read to its end, for so long at most.
+const DISCARDED_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+const DISCARD_WAIT: Duration = Duration::from_secs(1);
 /// Microseconds that the caller still has, for every request of a body that says none itself.
 pub(super) const DEADLINE: &str = "sparr-deadline-us";
 /// What a browser says of the page that asks.
@@ -121,7 +124,11 @@ async fn read(call: &Call, request: Request) -> Result<Read, Problem> {
     };
     let too_large = || Problem::bad("body_too_large", format!("a body has at most {BODY_BYTES_MAX} bytes"));
     let said = text_of(headers, header::CONTENT_LENGTH.as_str()).and_then(|text| text.parse::<usize>().ok());
-    if said.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+    if let Some(bytes) = said.filter(|bytes| *bytes > BODY_BYTES_MAX) {
+        // Who asks before sending has sent nothing.
+        if bytes <= DISCARDED_BYTES_MAX && !headers.contains_key(header::EXPECT) {
+            let _ = tokio::time::timeout(DISCARD_WAIT, discard(request.into_body())).await;
+        }
         return Err(too_large());
     }
     let bytes = match tokio::time::timeout(BODY_WAIT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await {
@@ -138,6 +145,17 @@ async fn read(call: &Call, request: Request) -> Result<Read, Problem> {
     let text = str::from_utf8(&bytes).map_err(|_| Problem::no_request("the body is not UTF-8"))?;
     let value = sparr_protocol::json::parse(text).map_err(|error| Problem::no_request(error.to_string()))?;
     Ok(Read { at, key, deadline_us, value })
+}
+
+/// Reads what nobody wants: a connection that is closed over unread bytes is reset, and a client that is still writing then
+/// never sees what it was answered.
+async fn discard(mut body: Body) {
+    let mut bytes = 0;
+    while bytes <= DISCARDED_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
