@@ -12,6 +12,9 @@ use std::pin::pin;
 use std::sync::Mutex;
 use std::task::Poll;
 
+/// Bytes that are read off a connection's streams before they are answered; the last stream may bring as many again.
+const UNANSWERED_BYTES_MAX: usize = 64 << 10;
+
 /// Serves a connection until it ends.
 pub(super) async fn serve(connection: Connection, mut desk: Desk<'_>, stats: &Mutex<WorkerStats>) {
     let mut lanes = FuturesUnordered::new();
@@ -24,9 +27,15 @@ pub(super) async fn serve(connection: Connection, mut desk: Desk<'_>, stats: &Mu
                 lanes.push(LaneTurn::new(Lane::new(send, recv, clock::instant())));
                 opening.set(connection.accept_bi());
             }
-            while let Poll::Ready(Some(turn)) = lanes.poll_next_unpin(cx) {
+            let mut unanswered = 0;
+            while unanswered < UNANSWERED_BYTES_MAX
+                && let Poll::Ready(Some(turn)) = lanes.poll_next_unpin(cx)
+            {
                 match turn {
-                    Turn::Readable(lane) => readable.push(lane),
+                    Turn::Readable(lane) => {
+                        unanswered += lane.tray.inbox.len();
+                        readable.push(lane);
+                    }
                     Turn::Gone => {}
                 }
             }
@@ -35,7 +44,11 @@ pub(super) async fn serve(connection: Connection, mut desk: Desk<'_>, stats: &Mu
         if !alive.await {
             return;
         }
+        let alone = desk.alone().await;
         desk.turn(readable.iter_mut().map(|lane| &mut lane.tray), stats);
         lanes.extend(readable.drain(..).map(LaneTurn::new));
+        if let Some(alone) = alone {
+            alone.end().await;
+        }
     }
 }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, yield_now};
 
 /// What every worker shares.
 pub(super) struct Shared {
@@ -118,7 +118,11 @@ async fn serve(socket: UdpSocket, shared: Arc<Shared>, mut controls: Controls) -
     loop {
         tokio::select! {
             incoming = endpoint.accept() => match incoming {
-                Some(incoming) => Door::admit(&door, incoming),
+                Some(incoming) => {
+                    Door::admit(&door, incoming);
+                    // A handshake takes as long as some hundred screenings: whoever has a connection comes in between.
+                    yield_now().await;
+                }
                 None => return Ok(()),
             },
             changed = controls.config.changed() => {

@@ -7,19 +7,20 @@
 //! deadline, and the socket is empty again soon.
 //!
 //! Among callers, who has had less than an equal share is served beyond the bound: the flood of one does not refuse the
-//! others. Nothing here reads a clock or waits, so that overload can be tried out in a second (`tests.rs`).
+//! others. Refusing costs something as well, so the connections of a caller that crowds others have their turns one by one
+//! (`ticket.rs`). Nothing else here waits, and nothing reads a clock, so that overload can be tried out in a second
+//! (`tests.rs`).
 
 mod pulse;
 mod rate;
 mod share;
+mod ticket;
 
 pub(super) use pulse::{Pulse, pulsing};
 pub(super) use rate::{Rate, Rates};
+pub(super) use ticket::{Alone, Ticket};
 
 use share::Shares;
-use sparr_protocol::ids::Actor;
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A round may hold so much of the shortest deadline: what comes at its beginning waits for it and for the next. A batch of a
@@ -159,15 +160,13 @@ impl Admission {
             }
         }
         self.shares.asks(caller);
-        let had_less = self.shares.has_had_less(caller);
-        let crowds = !had_less && self.shares.crowds_others(caller);
-        let room = if crowds { self.room_standing } else { self.room };
+        let room = if self.crowds_others(caller) { self.room_standing } else { self.room };
         if self.spent + self.spent < room {
             return Verdict::Screen;
         }
         // Whoever has had less than the others is served from as much room again as a burst has: that bounds what all of
         // them take.
-        if self.spent < room || (had_less && self.spent < self.room + self.room_burst) {
+        if self.spent < room || self.spent < self.room + self.room_burst && self.shares.has_had_less(caller) {
             return Verdict::WithoutShadow;
         }
         self.refused = true;
@@ -183,6 +182,11 @@ impl Admission {
         self.spent += span;
         self.counted.0 += 1;
         self.shares.took(caller, span);
+    }
+
+    /// Whether a caller has lately asked for more than there was room for, and has had more than others who ask.
+    fn crowds_others(&self, caller: usize) -> bool {
+        !self.shares.has_had_less(caller) && self.shares.crowds_others(caller)
     }
 
     /// How much work a round may have, so that what comes at its beginning is answered in time after the next.
@@ -206,52 +210,6 @@ impl Admission {
         let served = (1.0 - self.refused_share.max(now)).max(0.01);
         let ms = ((RETRY_AFTER_MS as f32 / served) as u32).min(RETRY_AFTER_MS_MAX);
         ms + spread % ms
-    }
-}
-
-/// A connection's place in its worker's admission, as long as it lives.
-pub(super) struct Ticket {
-    admission: Rc<RefCell<Admission>>,
-    caller: usize,
-    pulse: Pulse,
-    /// Until when time has been accounted for.
-    at: Instant,
-}
-
-impl Ticket {
-    /// A place for a connection of a caller.
-    pub(super) fn new(admission: &Rc<RefCell<Admission>>, actor: &Actor, pulse: Pulse, now: Instant) -> Self {
-        let caller = admission.borrow_mut().shares.enter(actor);
-        Self { admission: admission.clone(), caller, pulse, at: now }
-    }
-
-    /// Begins with what was read.
-    pub(super) fn turn(&mut self, now: Instant) {
-        self.at = now;
-        self.admission.borrow_mut().turn(self.pulse.drained(), now);
-    }
-
-    /// Judges a request.
-    pub(super) fn judge(&mut self, deadline_us: u32, spread: u32) -> Verdict {
-        self.admission.borrow_mut().judge(self.caller, deadline_us, spread)
-    }
-
-    /// Says that a request was screened by now.
-    pub(super) fn screened(&mut self, now: Instant) {
-        let span = now.saturating_duration_since(self.at);
-        self.at = now;
-        self.admission.borrow_mut().took(self.caller, span);
-    }
-
-    /// Until when time has been accounted for: refusing is too quick for a look at the clock.
-    pub(super) fn at(&self) -> Instant {
-        self.at
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.admission.borrow_mut().shares.leave(self.caller);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What each caller has had of a worker lately.
 
 use sparr_protocol::ids::Actor;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What the callers of one worker have had. A caller is who its certificate names, over however many connections.
 #[derive(Default)]
@@ -22,6 +24,8 @@ struct Share {
     is_active: bool,
     /// Epochs for which it is remembered that something of it was refused.
     refused: u8,
+    /// Has one permit: the turns of a caller that crowds others.
+    turns: Arc<Semaphore>,
 }
 
 /// Epochs that a refusal is remembered, the one in which it was included.
@@ -35,7 +39,8 @@ impl Shares {
         let at = at.unwrap_or_else(|| {
             let (connections, had) = (0, Duration::ZERO);
             let (asked, is_active, refused) = (false, false, 0);
-            self.callers.push(Share { actor: None, connections, had, asked, is_active, refused });
+            let turns = Arc::new(Semaphore::new(1));
+            self.callers.push(Share { actor: None, connections, had, asked, is_active, refused, turns });
             self.callers.len() - 1
         });
         let share = &mut self.callers[at];
@@ -78,6 +83,11 @@ impl Shares {
     /// Whether a caller has lately asked for more than there was room for, while others ask as well.
     pub(super) fn crowds_others(&self, at: usize) -> bool {
         self.active > 1 && self.callers[at].refused > 0
+    }
+
+    /// The turns of a caller, for its connections to have one by one.
+    pub(super) fn turns(&self, at: usize) -> Arc<Semaphore> {
+        self.callers[at].turns.clone()
     }
 
     /// Half of what was had is forgotten, and who did not ask lately.

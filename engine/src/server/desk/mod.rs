@@ -3,7 +3,7 @@
 mod screening;
 mod told;
 
-use super::admission::{Rate, Ticket};
+use super::admission::{Alone, Rate, Ticket};
 use super::clock;
 use super::lane::Tray;
 use super::recorder;
@@ -74,6 +74,11 @@ impl<'a> Desk<'a> {
     /// The same desk at a worker that takes on what it can answer in time.
     pub(super) fn at(self, ticket: Ticket) -> Self {
         Self { ticket: Some(ticket), ..self }
+    }
+
+    /// Waits for a turn where the caller crowds others; it ends with what this gives back.
+    pub(super) async fn alone(&self) -> Option<Alone> {
+        self.ticket.as_ref()?.alone().await
     }
 
     /// Answers every whole frame on these trays. One look at rules, clock and counters serves them all: no request among
