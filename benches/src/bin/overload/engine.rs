@@ -11,6 +11,7 @@ use sparr_protocol::request::AuthorisationRequest;
 use sparr_protocol::time::Timestamp;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -32,6 +33,8 @@ pub(crate) struct Bench {
     pub(crate) desk: ClientConfig,
     requests: Vec<AuthorisationRequest>,
     cores: usize,
+    /// What an attacker has sent, begun or opened.
+    pub(crate) made: AtomicU64,
     _folder: tempfile::TempDir,
 }
 
@@ -72,7 +75,16 @@ impl Bench {
         let request =
             |_| AuthorisationRequest { event_time: None, ..workload.next_request(Timestamp::from_ms(0)) };
         let requests = (0..20_000).map(request).collect();
-        Ok(Self { _engine: engine, gateway, other, desk, requests, cores, _folder: folder })
+        Ok(Self {
+            _engine: engine,
+            gateway,
+            other,
+            desk,
+            requests,
+            cores,
+            made: AtomicU64::new(0),
+            _folder: folder,
+        })
     }
 
     /// The machine and what runs on it.
@@ -126,6 +138,7 @@ fn write_rules(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A runtime that looks at what is due after every step of anything else, so that a generator on it is never late by more.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()
 }
