@@ -138,7 +138,6 @@ fn write_rules(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A runtime that looks at what is due after every step of anything else, so that a generator on it is never late by more.
 pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

@@ -54,13 +54,16 @@ impl Shares {
         self.callers[at].connections -= 1;
     }
 
-    /// A caller asks for something.
+    /// A caller asks for something. With each that joins the others all begin anew: who had the worker to itself has taken
+    /// nothing from somebody who was not there.
     pub(super) fn asks(&mut self, at: usize) {
         let share = &mut self.callers[at];
         share.asked = true;
         if !share.is_active {
             share.is_active = true;
             self.active += 1;
+            self.total = Duration::ZERO;
+            self.callers.iter_mut().for_each(|share| share.had = Duration::ZERO);
         }
     }
 
@@ -72,7 +75,8 @@ impl Shares {
 
     /// Whether a caller has had less than an equal share of what all who ask have had.
     pub(super) fn has_had_less(&self, at: usize) -> bool {
-        self.callers[at].had * self.active < self.total
+        let had = self.callers[at].had;
+        had.is_zero() || had * self.active < self.total
     }
 
     /// Something of a caller was refused.

@@ -218,7 +218,9 @@ fn an_overload_leaves_nothing_behind() {
 fn the_flood_of_one_caller_does_not_refuse_the_others() {
     let seen = |protection| {
         let light = at_rate(1_000.0, Duration::ZERO, END, 0);
-        let ended = run(light.chain(at_rate(PEAK * 10.0, Duration::ZERO, END, 1)), 2, protection);
+        // The light caller has had the worker to itself for a moment: that is not held against it.
+        let flood = at_rate(PEAK * 10.0, Duration::from_millis(500), END, 1);
+        let ended = run(light.chain(flood), 2, protection);
         let light: Vec<&Ended> = ended.iter().filter(|one| one.caller == 0).collect();
         let refused = light.iter().filter(|one| one.retry_after_ms.is_some()).count();
         (refused as f64 / light.len() as f64, p99(light.iter().map(|one| one.took)), goodput(&ended))
@@ -226,7 +228,8 @@ fn the_flood_of_one_caller_does_not_refuse_the_others() {
     let (refused, took, goodput) = seen(Protection::All);
     assert!(refused <= 0.001, "{refused:.4} of the light caller's requests are refused");
     assert!(took <= DEADLINE / 3, "the light caller's p99 is {took:?}");
-    assert!(goodput >= 0.8, "{goodput:.3}");
+    // Four fifths while the flood lasts, nineteen twentieths of the time.
+    assert!(goodput >= 0.8 * 0.95, "{goodput:.3}");
     // The control: where all callers are one, the light one is refused like the flood.
     let (refused, ..) = seen(Protection::NoShares);
     assert!(refused > 0.3, "without shares {refused:.4} are refused");
