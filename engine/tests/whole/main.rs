@@ -9,6 +9,7 @@ mod backtest_threads;
 mod c_client;
 mod certificates;
 mod client;
+mod client_again;
 mod decision_log;
 mod decision_log_faults;
 mod decision_log_full;

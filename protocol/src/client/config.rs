@@ -31,10 +31,18 @@ pub struct ClientConfig {
     pub in_flight_max: usize,
     /// What to do when there is no decision.
     pub fail_policy: FailPolicy,
+    /// Of each hundred decisions that are asked for, so many tries more may be made after refusals and lost connections; 0 to
+    /// 100, 0 for none.
+    pub retry_percent: u8,
+    /// A second engine of the same member, with the name that its certificate must carry: decisions are asked of it too where
+    /// the first is slower than 19 times out of 20, or cannot be reached.
+    pub second: Option<(SocketAddr, String)>,
+    /// Of each hundred decisions that are asked for, so many may be asked of a slow first and of the second engine; 0 to 100.
+    pub hedge_percent: u8,
 }
 
 impl ClientConfig {
-    /// Waits of 250 ms and 5 s, and 4,096 calls in flight.
+    /// Waits of 250 ms and 5 s, 4,096 calls in flight, one decision in ten asked for again, no second engine.
     pub fn new(engine: SocketAddr, identity: Identity, fail_policy: FailPolicy) -> Self {
         Self {
             engine,
@@ -44,6 +52,9 @@ impl ClientConfig {
             exchange_timeout: Duration::from_secs(5),
             in_flight_max: 4_096,
             fail_policy,
+            retry_percent: 10,
+            second: None,
+            hedge_percent: 5,
         }
     }
 }

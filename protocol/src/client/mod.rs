@@ -4,8 +4,10 @@
 //! Many calls in flight share one connection and one stream; those of one scheduling tick travel in one write,
 //! because a packet costs more than a request.
 
+mod again;
 mod canary;
 mod config;
+mod engine;
 mod identities;
 mod link;
 mod pipe;
@@ -22,17 +24,26 @@ use crate::exchange::{ExchangeAnswer, ExchangeRequest, Operation};
 use crate::ids::RequestId;
 use crate::request::{AuthorisationRequest, EncodeError};
 use crate::response::{AuthorisationResponse, NotScreened, ReasonCode};
-use link::Link;
-use std::sync::Arc;
+use again::Engines;
+use engine::Engine;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
-/// A client of one engine. Share it: it is cheap to use from many tasks at once.
+/// A client of one engine, or of two of one member. Share it: it is cheap to use from many tasks at once.
 pub struct Client {
-    config: ClientConfig,
-    link: Mutex<Option<Arc<Link>>>,
+    engines: Engines,
     fallbacks: [AtomicU64; Kind::ALL.len()],
+}
+
+/// How often a client asked for a decision more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AskedAgain {
+    /// Tries after a refusal or a lost connection.
+    pub retries: u64,
+    /// Questions to the second engine because the first was slow; where there was no connection to the first they are not
+    /// counted.
+    pub hedges: u64,
 }
 
 /// Why a call has no answer.
@@ -86,7 +97,7 @@ pub enum Verdict {
 impl Client {
     /// A client; it connects at the first call, and again whenever the connection is lost.
     pub fn new(config: ClientConfig) -> Self {
-        Self { config, link: Mutex::new(None), fallbacks: Default::default() }
+        Self { engines: Engines::new(Engine::new(config)), fallbacks: Default::default() }
     }
 
     /// Connects now, so that the first call does not pay for the handshake, and a wrong certificate is told early.
@@ -96,7 +107,7 @@ impl Client {
     pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
         let engine = config.engine;
         let client = Self::new(config);
-        client.link().await?;
+        client.engines.first.link().await?;
         let anything = ExchangeRequest {
             id: RequestId(*b"is anybody there"),
             operation: Operation::ReasonName { code: ReasonCode(0) },
@@ -115,13 +126,14 @@ impl Client {
         }
     }
 
-    /// Asks for a decision and says what to do in every case.
+    /// Asks for a decision and says what to do in every case. Where another try may bring one, it is made under the same id,
+    /// within the request's deadline and the budgets of the configuration.
     pub async fn decide(&self, request: &AuthorisationRequest) -> Verdict {
         let fallback = || {
             self.fallbacks[request.kind as usize - 1].fetch_add(1, Ordering::Relaxed);
-            self.config.fail_policy.for_kind(request.kind)
+            self.engines.first.config.fail_policy.for_kind(request.kind)
         };
-        match self.screen(request).await {
+        match self.engines.screen(request).await {
             Ok(response) => match response.answer {
                 Ok(_) => Verdict::Screened(response),
                 Err(not_screened) => Verdict::NotScreened { not_screened, fallback: fallback() },
@@ -130,25 +142,9 @@ impl Client {
         }
     }
 
-    /// Asks for an answer and applies no policy. A request without a deadline gets the client's timeout as one.
+    /// Asks for an answer, once, and applies no policy. A request without a deadline gets the client's timeout as one.
     pub async fn screen(&self, request: &AuthorisationRequest) -> Result<AuthorisationResponse, CallError> {
-        let timeout = match request.deadline_us {
-            0 => self.config.timeout,
-            us => self.config.timeout.min(Duration::from_micros(us.into())),
-        };
-        let mut frame = Vec::with_capacity(crate::limits::REQUEST_FRAME_BYTES_MAX);
-        if request.deadline_us == 0 {
-            let mut timed = request.clone();
-            timed.deadline_us = u32::try_from(timeout.as_micros()).unwrap_or(u32::MAX);
-            timed.encode(&mut frame)?;
-        } else {
-            request.encode(&mut frame)?;
-        }
-        let call = async {
-            let link = self.link().await?;
-            link.screen(request.request_id, frame).await
-        };
-        tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::Timeout(timeout)))
+        self.engines.first.screen(request).await
     }
 
     /// Carries out an operation of the exchange: all its answers, in order.
@@ -179,14 +175,14 @@ impl Client {
     ) -> Result<mpsc::UnboundedReceiver<ExchangeAnswer>, CallError> {
         let mut frame = Vec::new();
         request.encode(&mut frame).map_err(EncodeError::from)?;
-        self.link().await?.exchange(request.id, frame)
+        self.engines.first.link().await?.exchange(request.id, frame)
     }
 
     /// Sends one question and waits for all its answers.
     async fn ask(&self, id: RequestId, frame: Vec<u8>) -> Result<Vec<ExchangeAnswer>, CallError> {
-        let timeout = self.config.exchange_timeout;
+        let timeout = self.engines.first.config.exchange_timeout;
         let call = async {
-            let link = self.link().await?;
+            let link = self.engines.first.link().await?;
             let mut answers = link.exchange(id, frame)?;
             let mut all = Vec::new();
             while let Some(answer) = answers.recv().await {
@@ -201,10 +197,11 @@ impl Client {
         tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::Timeout(timeout)))
     }
 
-    /// Ends the connection, so that the engine does not have to find out by its silence. Calls in flight are lost.
+    /// Ends the connections, so that an engine does not have to find out by its silence. Calls in flight are lost.
     pub async fn close(&self) {
-        if let Some(link) = self.link.lock().await.take() {
-            link.close().await;
+        self.engines.first.close().await;
+        if let Some(second) = &self.engines.second {
+            second.close().await;
         }
     }
 
@@ -213,15 +210,9 @@ impl Client {
         self.fallbacks[kind as usize - 1].load(Ordering::Relaxed)
     }
 
-    /// The live connection, made anew if there is none. Callers that come meanwhile wait for the same one.
-    async fn link(&self) -> Result<Arc<Link>, ConnectError> {
-        let mut slot = self.link.lock().await;
-        if let Some(link) = slot.as_ref().filter(|link| link.is_alive()) {
-            return Ok(link.clone());
-        }
-        let link = Arc::new(Link::open(&self.config).await?);
-        *slot = Some(link.clone());
-        Ok(link)
+    /// How often [`decide`](Self::decide) asked more than once.
+    pub fn asked_again(&self) -> AskedAgain {
+        AskedAgain { retries: self.engines.retries.used(), hedges: self.engines.hedges.used() }
     }
 }
 
