@@ -2,15 +2,23 @@
 //! reading and sending is its tray, which a door without streams has too.
 
 use quinn::{RecvStream, SendStream, VarInt};
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Unsent answers from which on a stream's questions are no longer read: a client that does not listen is not
 /// served, and costs this much.
 const UNSENT_BYTES_MAX: usize = 64 << 10;
+
+/// The same for all streams of a connection together: with the transport's windows it keeps a hostile one under 1 MiB.
+const UNSENT_BYTES_OF_ALL_MAX: usize = 128 << 10;
+
+/// Streams of a connection from which on none keeps room for the next batch.
+const STREAMS_FEW: usize = 8;
 
 /// Bytes taken off a stream before they are answered: a batch of some two hundred requests.
 const INBOX_BYTES_MAX: usize = 64 << 10;
@@ -39,6 +47,18 @@ pub(super) struct Lane {
     /// What lies between them.
     pub tray: Tray,
     sent: usize,
+    all: Rc<Streams>,
+    /// Unsent bytes of this one that `all` knows of.
+    counted: usize,
+}
+
+/// What all streams of one connection have in common.
+#[derive(Default)]
+pub(super) struct Streams {
+    open: Cell<usize>,
+    unsent: Cell<usize>,
+    /// Those that are not read because too much is unsent on others.
+    waiting: RefCell<Vec<Waker>>,
 }
 
 /// Answers that come later, from the journal's thread.
@@ -109,8 +129,9 @@ impl Tray {
 
 impl Lane {
     /// A stream that was just opened.
-    pub(super) fn new(send: SendStream, recv: RecvStream, now: Instant) -> Self {
-        Self { recv, send, tray: Tray::new(Vec::new(), now), sent: 0 }
+    pub(super) fn new(send: SendStream, recv: RecvStream, all: Rc<Streams>, now: Instant) -> Self {
+        all.open.set(all.open.get() + 1);
+        Self { recv, send, tray: Tray::new(Vec::new(), now), sent: 0, all, counted: 0 }
     }
 
     /// Hands answers to the transport; `false` where nobody wants them any more.
@@ -124,6 +145,12 @@ impl Lane {
         }
         self.tray.outbox.clear();
         self.sent = 0;
+        if self.all.open.get() > STREAMS_FEW {
+            self.tray.outbox = Vec::new();
+            if self.tray.inbox.is_empty() {
+                self.tray.inbox = Vec::new();
+            }
+        }
         true
     }
 
@@ -131,20 +158,31 @@ impl Lane {
         self.tray.outbox.len() - self.sent
     }
 
+    /// Says how much is unsent here, and wakes who waited for it to become less.
+    fn count(&mut self, unsent: usize) {
+        let before = self.all.unsent.get();
+        let after = before - self.counted + unsent;
+        self.counted = unsent;
+        self.all.unsent.set(after);
+        if before > UNSENT_BYTES_OF_ALL_MAX && after <= UNSENT_BYTES_OF_ALL_MAX {
+            self.all.waiting.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
     fn owes_nothing(&self) -> bool {
         self.tray.outbox.is_empty() && !self.tray.expects_more()
     }
 }
 
-/// What became of waiting for a stream.
-pub(super) enum Turn {
-    /// Bytes were read, or the client ended its side.
-    Readable(Lane),
-    /// The stream is over.
-    Gone,
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.count(0);
+        self.all.open.set(self.all.open.get() - 1);
+    }
 }
 
-/// Waits until a stream has something to say, and sends what it owes meanwhile.
+/// Waits until bytes were read of a stream, or the client has ended its side, and sends what it owes meanwhile; `None` where it is
+/// over.
 pub(super) struct LaneTurn(Option<Lane>);
 
 impl LaneTurn {
@@ -155,27 +193,32 @@ impl LaneTurn {
 }
 
 impl Future for LaneTurn {
-    type Output = Turn;
+    type Output = Option<Lane>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Turn> {
-        let Some(lane) = &mut self.0 else { return Poll::Ready(Turn::Gone) };
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Lane>> {
+        let Some(lane) = &mut self.0 else { return Poll::Ready(None) };
         if let Some(code) = lane.tray.hung_up.take() {
             // An error says that the stream has ended already.
             let _ = lane.recv.stop(code);
         }
         lane.tray.poll_late(cx);
         if !lane.poll_send(cx) {
-            return Poll::Ready(Turn::Gone);
+            return Poll::Ready(None);
         }
+        lane.count(lane.unsent());
         if lane.tray.ended {
             if lane.owes_nothing() {
                 // An error says that the client has stopped listening, which is as good.
                 let _ = lane.send.finish();
-                return Poll::Ready(Turn::Gone);
+                return Poll::Ready(None);
             }
             return Poll::Pending;
         }
         if lane.unsent() > UNSENT_BYTES_MAX {
+            return Poll::Pending;
+        }
+        if lane.all.unsent.get() > UNSENT_BYTES_OF_ALL_MAX {
+            lane.all.waiting.borrow_mut().push(cx.waker().clone());
             return Poll::Pending;
         }
         let mut read = false;
@@ -183,7 +226,7 @@ impl Future for LaneTurn {
             match pin!(lane.recv.read_chunk(INBOX_BYTES_MAX, true)).poll(cx) {
                 Poll::Ready(Ok(Some(chunk))) => lane.tray.inbox.extend_from_slice(&chunk.bytes),
                 Poll::Ready(Ok(None)) => lane.tray.ended = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(Turn::Gone),
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
                 Poll::Pending => break,
             }
             read = true;
@@ -195,9 +238,6 @@ impl Future for LaneTurn {
             return Poll::Pending;
         }
         lane.tray.read_at = super::clock::instant();
-        match self.0.take() {
-            Some(lane) => Poll::Ready(Turn::Readable(lane)),
-            None => Poll::Ready(Turn::Gone),
-        }
+        Poll::Ready(self.0.take())
     }
 }
